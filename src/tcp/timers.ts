@@ -1,0 +1,68 @@
+/** The timers of a connection: a table of deadlines. It starts nothing; it answers "when next?". */
+import { NEVER, type Millis } from "./time.js";
+
+/** In the order in which timers that are due at the same instant run. */
+export const TIMERS = [
+  "retransmit", // RFC 6298; also SYN and FIN
+  "tailLossProbe", // RFC 8985 §7
+  "reorder", // RFC 8985 §6.3, the RACK reordering timer
+  "persist", // RFC 9293 §3.8.6.1
+  "delayedAck", // RFC 9293 §3.8.6.3
+  "pace", // room in the window that silly-window avoidance holds back (RFC 9293 §3.8.6.2.1 override), cork
+  "keepAlive", // RFC 9293 §3.8.4
+  "user", // RFC 9293 §3.8.3, RFC 5482
+  "finWait2", // an orphan in FIN-WAIT-2
+  "timeWait", // 2 MSL
+] as const;
+export type TimerName = (typeof TIMERS)[number];
+
+const INDEX = Object.fromEntries(TIMERS.map((t, i) => [t, i])) as Record<TimerName, number>;
+
+export class TimerTable {
+  readonly #due = new Float64Array(TIMERS.length).fill(NEVER);
+  /** The earliest deadline; NEVER when none is armed. */
+  next: Millis = NEVER;
+
+  arm(name: TimerName, at: Millis): void {
+    this.#due[INDEX[name]] = at;
+    if (at < this.next) this.next = at;
+    else this.#refresh();
+  }
+  disarm(name: TimerName): void {
+    const i = INDEX[name];
+    if (this.#due[i] === NEVER) return;
+    this.#due[i] = NEVER;
+    this.#refresh();
+  }
+  isArmed(name: TimerName): boolean { return this.#due[INDEX[name]] !== NEVER; }
+  deadline(name: TimerName): Millis { return this.#due[INDEX[name]] as Millis; }
+  /** Takes the first due timer, in the order of TIMERS; undefined when none is due. */
+  takeExpired(now: Millis): TimerName | undefined {
+    if (this.next > now) return undefined;
+    for (let i = 0; i < TIMERS.length; i++) {
+      if ((this.#due[i] as number) <= now) {
+        this.#due[i] = NEVER;
+        this.#refresh();
+        return TIMERS[i];
+      }
+    }
+    return undefined;
+  }
+  /** The timer that is due next. */
+  soonest(): TimerName | undefined {
+    if (this.next === NEVER) return undefined;
+    return TIMERS.find((t) => this.deadline(t) === this.next);
+  }
+  clear(): void {
+    this.#due.fill(NEVER);
+    this.next = NEVER;
+  }
+  #refresh(): void {
+    let next: number = NEVER;
+    for (let i = 0; i < TIMERS.length; i++) {
+      const d = this.#due[i] as number;
+      if (d < next) next = d;
+    }
+    this.next = next as Millis;
+  }
+}
