@@ -1,0 +1,17 @@
+/** The table of commands. Each is one file that exports `register(program)`, loaded only when it is named. Add a line to add a command. */
+import type { Command } from "commander";
+
+export interface CommandModule {
+  register(program: Command): void;
+}
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+/** In the order of `--help`. */
+export const COMMANDS: readonly CommandEntry[] = [
+  { name: "states", summary: "the state machine, from the code's own table", load: () => import("./commands/states.js") },
+  { name: "completion", summary: "shell completion for bash, zsh or fish", load: () => import("./commands/completion.js") },
+];
