@@ -1,0 +1,80 @@
+/** The log: pino for the daemon's own lines, and the events of the stack in the same format through the same destination. */
+import { type Logger, pino } from "pino";
+import type { EventKind, Observer, TcpEvent } from "../tcp/events.js";
+import { Destination } from "./destination.js";
+import { kindsAt, type Level } from "./levels.js";
+import { eventBytes, eventLine } from "./lines.js";
+import { prettifier } from "./pretty.js";
+
+export type LogFormat = "json" | "pretty";
+
+export interface LogOptions {
+  readonly level: Level;
+  readonly format: LogFormat;
+  /** Descriptor or path. */
+  readonly to: number | string;
+  /** Colours in the pretty format. */
+  readonly colour?: boolean;
+  /** Milliseconds since 1970; for tests. */
+  readonly clock?: () => number;
+}
+
+/** Counts of the log itself, for status and metrics. */
+export interface LogCounters {
+  readonly lines: number;
+  readonly lostLines: number;
+  readonly errors: number;
+  readonly lastError: string | undefined;
+}
+
+export class Log implements Observer {
+  readonly logger: Logger;
+  readonly #destination: Destination;
+  readonly #prettify: ((line: string) => string) | undefined;
+  readonly #clock: () => number;
+  #level: Level;
+  #wants: Readonly<Record<EventKind, boolean>>;
+  #lines = 0;
+
+  /** Throws the system's error when the file cannot be opened. */
+  constructor(options: LogOptions) {
+    this.#clock = options.clock ?? Date.now;
+    this.#level = options.level;
+    this.#wants = kindsAt(options.level);
+    const destination = new Destination(options.to);
+    this.#destination = destination;
+    const prettify = options.format === "pretty" ? prettifier(options.colour ?? false) : undefined;
+    this.#prettify = prettify;
+    const write = (line: string): void => destination.write(prettify === undefined ? line : prettify(line));
+    destination.lostLine = (lines) => {
+      const line = `{"level":40,"time":${this.#clock()},"event":"log-lost","lines":${lines},"msg":"log lines lost: they could not be written"}\n`;
+      return prettify === undefined ? line : prettify(line);
+    };
+    this.logger = pino({ level: options.level, base: null }, { write: (line: string): void => { this.#lines++; write(line); } });
+  }
+
+  wants(kind: EventKind): boolean { return this.#wants[kind]; }
+
+  event(event: TcpEvent): void {
+    // Another observer may have asked for a kind that is off here.
+    if (!this.#wants[event.kind]) return;
+    this.#lines++;
+    if (this.#prettify === undefined) this.#destination.writeBytes(eventBytes(event, this.#clock()));
+    else this.#destination.write(this.#prettify(eventLine(event, this.#clock())));
+  }
+
+  get level(): Level { return this.#level; }
+  set level(level: Level) {
+    this.#level = level;
+    this.#wants = kindsAt(level);
+    this.logger.level = level;
+  }
+
+  get counters(): LogCounters {
+    const d = this.#destination;
+    return { lines: this.#lines, lostLines: d.lostLines, errors: d.errors, lastError: d.lastError };
+  }
+  reopen(): void { this.#destination.reopen(); }
+  flush(timeoutMs?: number): Promise<void> { return this.#destination.flush(timeoutMs); }
+  flushSync(): void { this.#destination.flushSync(); }
+}

@@ -1,0 +1,122 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Destination } from "../../src/observe/destination.js";
+import { EVENT_KINDS } from "../../src/observe/levels.js";
+import { eventBytes, eventLine } from "../../src/observe/lines.js";
+import { Log } from "../../src/observe/log.js";
+import { everyKind, synArrived } from "./events.js";
+
+let dir: string;
+beforeEach(() => { dir = mkdtempSync(join(tmpdir(), "glasstcp-log-")); });
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+const linesOf = (path: string): string[] => readFileSync(path, "utf8").split("\n").filter((l) => l !== "");
+
+describe("an event as a line", () => {
+  test("a transition has the fields, the order and the words of the documentation", () => {
+    expect(eventLine(synArrived(), 1_764_000_000_000)).toBe(
+      '{"level":30,"time":1764000000000,"event":"transition","conn":12,"local":"10.77.0.2:80","remote":"10.77.0.1:48308","from":"LISTEN","to":"SYN-RECEIVED",'
+      + '"cause":{"kind":"segment","flags":"S","seq":473250676,"ack":0,"len":0,"win":64240},"rule":"9293-3.10.7.2/3","ms":0,"msg":"LISTEN → SYN-RECEIVED: SYN arrived, sent SYN,ACK"}\n');
+  });
+
+  test("every kind is one line of valid JSON with level, time, event and msg, also where the text is free", () => {
+    expect(new Set(everyKind.map((e) => e.kind))).toEqual(new Set(EVENT_KINDS));
+    for (const e of everyKind) {
+      const line = eventLine(e, 5);
+      expect(line.indexOf("\n")).toBe(line.length - 1);
+      const parsed = JSON.parse(line) as Record<string, unknown>;
+      expect(Object.keys(parsed).slice(0, 3)).toEqual(["level", "time", "event"]);
+      expect(parsed["event"]).toBe(e.kind);
+      expect(Object.keys(parsed).at(-1)).toBe("msg");
+      expect(parsed["msg"]).not.toBe("");
+    }
+  });
+
+  test("as octets it is the UTF-8 form of the same line", () => {
+    for (const e of everyKind) expect(Buffer.from(eventBytes(e, 7), "latin1").toString("utf8")).toBe(eventLine(e, 7));
+  });
+});
+
+describe("the log", () => {
+  test("asks only for kinds that its level shows, and writes no other even when another observer asked", async () => {
+    const path = join(dir, "log");
+    const log = new Log({ level: "warn", format: "json", to: path });
+    expect(EVENT_KINDS.filter((k) => log.wants(k))).toEqual(["flood", "limit"]);
+    for (const e of everyKind) log.event(e);
+    await log.flush();
+    expect(linesOf(path)).toHaveLength(2);
+    log.level = "trace";
+    expect(EVENT_KINDS.every((k) => log.wants(k))).toBe(true);
+  });
+
+  test("events and the daemon's own lines come out in order, one line each", async () => {
+    const path = join(dir, "log");
+    const log = new Log({ level: "trace", format: "json", to: path });
+    for (const e of everyKind) {
+      log.event(e);
+      log.logger.info({ event: "between" }, "ünïcode");
+    }
+    await log.flush();
+    const lines = linesOf(path).map((l) => JSON.parse(l) as { event: string; msg: string });
+    expect(lines.map((l) => l.event)).toEqual(everyKind.flatMap((e) => [e.kind, "between"]));
+    expect(lines[1]?.msg).toBe("ünïcode");
+    expect(log.counters).toMatchObject({ lines: everyKind.length * 2, lostLines: 0, errors: 0 });
+  });
+
+  test("pretty is one line each, with the words and the clause", async () => {
+    const path = join(dir, "log");
+    const log = new Log({ level: "trace", format: "pretty", to: path });
+    for (const e of everyKind) log.event(e);
+    log.logger.info({ event: "ready", tun: "glass0" }, "ready");
+    await log.flush();
+    const lines = linesOf(path);
+    expect(lines).toHaveLength(everyKind.length + 1);
+    expect(lines[0]).toContain("#12 10.77.0.1:48308>:80 LISTEN → SYN-RECEIVED: SYN arrived, sent SYN,ACK [9293-3.10.7.2/3]");
+    expect(lines.at(-1)).toContain("ready tun=glass0");
+  });
+});
+
+describe("the destination", () => {
+  test("a full disk loses no line that fits the buffer, counts its errors and kills nobody; what is lost is said", async () => {
+    // /dev/full answers each write with ENOSPC, and the link is then turned to a file: the disk has room again.
+    const path = join(dir, "log");
+    symlinkSync("/dev/full", path);
+    const d = new Destination(path, { limit: 1_000, delayMs: 0 });
+    d.lostLine = (n) => `lost ${n}\n`;
+    for (let i = 0; i < 200; i++) d.write(`line ${i}\n`);
+    await d.flush(50);
+    expect(d.errors).toBeGreaterThan(0);
+    expect(d.lastError).toBe("ENOSPC");
+    expect(d.lostLines).toBeGreaterThan(0);
+    rmSync(path);
+    d.reopen();
+    await d.flush(2_000);
+    const lines = linesOf(path);
+    expect(lines.filter((l) => l.startsWith("line"))).toEqual(Array.from({ length: 200 - d.lostLines }, (_, i) => `line ${i}`));
+    expect(lines).toContain(`lost ${d.lostLines}`);
+  });
+
+  test("a reader that went away is no error of ours: lines are counted as lost", async () => {
+    const fifo = join(dir, "fifo");
+    execFileSync("mkfifo", [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const d = new Destination(openSync(fifo, "w"), { delayMs: 0 });
+    closeSync(reader);
+    d.write("a\n");
+    d.write("b\n");
+    await d.flush(1_000);
+    d.write("c\n");
+    expect(d.lostLines).toBe(3);
+    expect(d.lastError).toBe("EPIPE");
+  });
+
+  test("what waits is written when the process exits at once", async () => {
+    const path = join(dir, "log");
+    const d = new Destination(path, { delayMs: 1_000 });
+    d.write("last words → ü\n");
+    d.flushSync();
+    expect(linesOf(path)).toEqual(["last words → ü"]);
+  });
+});
