@@ -41,8 +41,9 @@ export function tell(thrown: unknown): Told {
     exitCode,
   });
   if (typeof e.exitCode === "number") return told(e.exitCode);
-  if (typeof e.mend === "string")
-    return told(e.kind === "missing" || (typeof e.code === "string" && NO_PERMISSION.has(e.code)) ? EXIT.permission : EXIT.failed);
+  if (e.kind === "usage") return told(EXIT.usage);
+  if (e.kind === "permission" || e.kind === "missing") return told(EXIT.permission);
+  if (typeof e.mend === "string") return told(e.kind === undefined && typeof e.code === "string" && NO_PERMISSION.has(e.code) ? EXIT.permission : EXIT.failed);
   if (typeof e.code === "string" && /^E[A-Z0-9]+$/.test(e.code) && "syscall" in thrown) return told(EXIT.failed);
   return { text: `glasstcp: this is a bug in glasstcp, please report it\n${thrown.stack ?? thrown.message}`, exitCode: EXIT.failed };
 }

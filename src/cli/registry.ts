@@ -12,6 +12,7 @@ export interface CommandEntry {
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
+  { name: "doctor", summary: "check what is needed here; name the one command that mends what is missing", load: () => import("./commands/doctor.js") },
   { name: "states", summary: "the state machine, from the code's own table", load: () => import("./commands/states.js") },
   { name: "completion", summary: "shell completion for bash, zsh or fish", load: () => import("./commands/completion.js") },
 ];
