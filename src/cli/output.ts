@@ -30,12 +30,13 @@ const COLOURED: Palette = {
 };
 const COLOURLESS: Palette = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, blue: PLAIN, magenta: PLAIN, cyan: PLAIN };
 
-/** Colours for a stream: on a terminal, unless NO_COLOR is set; anywhere when FORCE_COLOR is (https://no-color.org). */
-export function palette(stream: { readonly isTTY?: boolean } = process.stdout, env: NodeJS.ProcessEnv = process.env): Palette {
-  if (env["NO_COLOR"]) return COLOURLESS;
-  if (env["FORCE_COLOR"] !== undefined && env["FORCE_COLOR"] !== "0") return COLOURED;
-  return stream.isTTY === true && env["TERM"] !== "dumb" ? COLOURED : COLOURLESS;
+/** Whether a stream is for a person who sees colours: a terminal, unless NO_COLOR is set; any when FORCE_COLOR is (https://no-color.org). */
+export function isColoured(stream: { readonly isTTY?: boolean } = process.stdout, env: NodeJS.ProcessEnv = process.env): boolean {
+  if (env["NO_COLOR"]) return false;
+  if (env["FORCE_COLOR"] !== undefined && env["FORCE_COLOR"] !== "0") return true;
+  return stream.isTTY === true && env["TERM"] !== "dumb";
 }
+export const palette = (stream?: { readonly isTTY?: boolean }, env?: NodeJS.ProcessEnv): Palette => (isColoured(stream, env) ? COLOURED : COLOURLESS);
 
 /** Columns of a terminal; 100 where nobody can tell. */
 export const terminalWidth = (stream: { readonly columns?: number } = process.stdout): number => stream.columns ?? 100;

@@ -12,6 +12,12 @@ export interface CommandEntry {
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "demo",
+    summary: "the whole thing in a minute: real curl and nc against our TCP, in a network of their own",
+    load: () => import("./commands/demo.js"),
+  },
+  { name: "sandbox", summary: "a shell, or COMMAND, in a private network with the daemon inside", load: () => import("./commands/sandbox.js") },
   { name: "doctor", summary: "check what is needed here; name the one command that mends what is missing", load: () => import("./commands/doctor.js") },
   { name: "states", summary: "the state machine, from the code's own table", load: () => import("./commands/states.js") },
   { name: "completion", summary: "shell completion for bash, zsh or fish", load: () => import("./commands/completion.js") },

@@ -2,9 +2,9 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { CliError, EXIT, noDaemonError } from "../cli/errors.js";
 
-/** Where the daemon's socket is unless --control says otherwise. */
+/** Where the daemon's socket is unless --control says otherwise; in a sandbox, GLASSTCP_CONTROL names the daemon inside. */
 export const defaultControlPath = (env: NodeJS.ProcessEnv = process.env): string =>
-  `${env["XDG_RUNTIME_DIR"] ? env["XDG_RUNTIME_DIR"].replace(/\/$/, "") : "/run"}/glasstcp.sock`;
+  env["GLASSTCP_CONTROL"] ?? `${env["XDG_RUNTIME_DIR"] ? env["XDG_RUNTIME_DIR"].replace(/\/$/, "") : "/run"}/glasstcp.sock`;
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 

@@ -1,0 +1,113 @@
+/**
+ * Runs a command in a network of its own: unshare(1) starts this same program again in a fresh network namespace, as root
+ * a plain one, else inside a user namespace. The host's own interfaces are out of reach there. Used by demo, sandbox, lab.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { hasCapability, namespaceWay, SYSTEM, tunTrouble } from "./environment.js";
+import { CliError, EXIT, permissionError } from "./errors.js";
+
+/** Tells the second run that it is inside. Taken out of the environment at once, so that no child inherits it. */
+const INSIDE = "GLASSTCP_INSIDE";
+
+/** Programs that are started beside the command and must not outlive it, even when it is killed with SIGKILL. */
+export function dieWithParent(command: string, args: readonly string[], signal: "TERM" | "KILL"): [string, string[]] {
+  return SYSTEM.run("setpriv", ["--pdeathsig", "KILL", "true"]).status === 0
+    ? ["setpriv", ["--pdeathsig", signal, "--", command, ...args]]
+    : [command, [...args]];
+}
+
+/** How this very program is started: node, its flags, the entry file. */
+export const ownCommand = (): [string, string[]] => [process.execPath, [...process.execArgv, process.argv[1] ?? ""]];
+
+/** An exit code as shells give it: 128 + n for signal n. */
+export const exitCodeOf = (code: number | null, signal: NodeJS.Signals | null): number => code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+
+/**
+ * Runs `body` in a private network namespace whose loopback is up.
+ * @param here use the namespace that we are in (a container's own), make none
+ * @returns the exit code of body
+ * @throws CliError with exit code 3 where the system allows no namespace or has no usable TUN node
+ */
+export async function inPrivateNetwork(here: boolean, body: () => Promise<number>): Promise<number> {
+  if (process.env[INSIDE] !== undefined) {
+    delete process.env[INSIDE];
+    await loopbackUp();
+    return body();
+  }
+  const tun = tunTrouble();
+  if (tun !== undefined) throw permissionError(tun.why, tun.mend);
+  if (here) {
+    if (!hasCapability("CAP_NET_ADMIN")) throw permissionError("no CAP_NET_ADMIN in this network namespace", "leave out --here, or run it with: sudo");
+    return body();
+  }
+  const way = namespaceWay();
+  if (!way.ok)
+    throw permissionError(way.why, hasCapability("CAP_NET_ADMIN") ? `${way.mend}; or, where this network is a container's own, add --here` : way.mend);
+  const [node, args] = ownCommand();
+  const [command, all] = dieWithParent("unshare", [...way.flags, "--", node, ...args, ...process.argv.slice(2)], "TERM");
+  const child = spawn(command, all, { stdio: "inherit", env: { ...process.env, [INSIDE]: "1" } });
+  return followed(child);
+}
+
+/** Waits for a foreground child: signals that come to us go on to it. @returns its exit code */
+export async function followed(child: ChildProcess): Promise<number> {
+  const handlers = (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const).map((signal) => {
+    const pass = (): void => {
+      if ((signal === "SIGINT" || signal === "SIGQUIT") && fromTerminal()) return;
+      child.kill(signal);
+    };
+    process.on(signal, pass);
+    return (): void => void process.off(signal, pass);
+  });
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", (e: NodeJS.ErrnoException) =>
+        reject(
+          e.code === "ENOENT"
+            ? new CliError(`${child.spawnfile}: no such program`, { exitCode: 127 })
+            : e.code === "EACCES"
+              ? new CliError(`${child.spawnfile}: not executable`, { exitCode: 126 })
+              : e,
+        ),
+      );
+      child.once("exit", (code, signal) => resolve(exitCodeOf(code, signal)));
+    });
+  } finally {
+    for (const off of handlers) off();
+  }
+}
+
+/** A terminal's Ctrl-C reaches the whole foreground group, so the child has it already; a kill(1) of us alone does not. */
+function fromTerminal(): boolean {
+  try {
+    const stat = readFileSync("/proc/self/stat", "utf8");
+    const [, , pgrp, , , tpgid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return pgrp === tpgid;
+  } catch {
+    return false;
+  }
+}
+
+/** A new namespace has its loopback down. By ioctl, since `ip` may be missing. */
+async function loopbackUp(): Promise<void> {
+  const { default: koffi } = await import("koffi");
+  const libc = koffi.load(null);
+  const socket = libc.func("int socket(int, int, int)") as (domain: number, type: number, protocol: number) => number;
+  const ioctl = libc.func("int ioctl(int, unsigned long, _Inout_ uint8_t *)") as (fd: number, request: number, ifreq: Uint8Array) => number;
+  const close = libc.func("int close(int)") as (fd: number) => number;
+  const AF_INET = 2,
+    SOCK_DGRAM = 2,
+    SIOCSIFFLAGS = 0x8914,
+    IFF_UP = 1;
+  const fd = socket(AF_INET, SOCK_DGRAM, 0);
+  if (fd < 0) throw new CliError(`socket failed with errno ${koffi.errno()}`, { exitCode: EXIT.failed });
+  const ifreq = new Uint8Array(40);
+  ifreq.set(new TextEncoder().encode("lo"));
+  new DataView(ifreq.buffer).setInt16(16, IFF_UP, true);
+  const result = ioctl(fd, SIOCSIFFLAGS, ifreq),
+    errno = koffi.errno();
+  close(fd);
+  if (result < 0) throw new CliError(`the loopback of the new namespace does not come up: errno ${errno}`, { exitCode: EXIT.failed });
+}
