@@ -1,0 +1,153 @@
+/**
+ * Follows connections from outside, as far as faults need it: what each segment is in the life of its connection
+ * (handshake, stream position, close), and which numbers either end would accept. Knows nothing of our TCP's insides.
+ */
+import { ACK, FIN, RST, SYN } from "../wire/segment.js";
+import type { SegmentView } from "./segment.js";
+import type { Direction, SegmentClass } from "./spec.js";
+
+const ahead = (a: number, b: number): number => (b - a) | 0;
+export const later = (a: number, b: number): number => (ahead(a, b) > 0 ? b : a);
+
+/** One direction of a connection. Sequence numbers are int32. */
+export class Flow {
+  /** ISN; undefined until the SYN was seen or the numbers were learnt otherwise. */
+  isn: number | undefined;
+  /** After the highest octet seen: SND.NXT of the sender. */
+  next: number | undefined;
+  /** After the last octet that was handed on without a gap: RCV.NXT of the receiver, or below it. */
+  delivered: number | undefined;
+  /** The number that the FIN has; undefined until seen. */
+  fin: number | undefined;
+  /** What this direction acknowledged last, and with which window. */
+  acked: number | undefined;
+  window = 1;
+  /** Window scale shift of the SYN, and whether it offered one. */
+  scale = 0;
+  scaling = false;
+}
+
+/** What a rule remembers of one connection. */
+export interface Memo { hits: number; /** When the last delayed segment of each direction leaves. */ releaseIn: number; releaseOut: number }
+
+export class Tracked {
+  readonly in = new Flow();
+  readonly out = new Flow();
+  /** Milliseconds. */
+  readonly since: number;
+  lastSeen: number;
+  opener: Direction | undefined;
+  synAck = false;
+  established = false;
+  reset = false;
+  /** Set by the actions rst, fin, blackhole: this connection's segments no longer reach the rules. */
+  fate: "cut" | "ghost" | "black" | undefined;
+  /** The fault that sealed the fate. */
+  fateBy: string | undefined;
+  readonly memos = new Map<string, Memo>();
+
+  constructor(now: number) {
+    this.since = now;
+    this.lastSeen = now;
+  }
+  flow(d: Direction): Flow { return d === "in" ? this.in : this.out; }
+  against(d: Direction): Flow { return d === "in" ? this.out : this.in; }
+  get over(): boolean {
+    return this.reset || (this.in.fin !== undefined && this.out.fin !== undefined && acksFin(this.in, this.out) && acksFin(this.out, this.in));
+  }
+}
+
+const acksFin = (acker: Flow, closer: Flow): boolean => closer.fin !== undefined && acker.acked !== undefined && ahead(closer.fin, acker.acked) > 0;
+
+export const keyOf = (s: SegmentView): string => `${s.localAddress}:${s.localPort}:${s.remoteAddress}:${s.remotePort}`;
+
+/** Connections by their four numbers, the longest unseen leaving first when there are too many. */
+export class Tracker {
+  readonly #connections = new Map<string, Tracked>();
+  readonly #limit: number;
+  constructor(limit = 16_384) { this.#limit = limit; }
+
+  get size(): number { return this.#connections.size; }
+  clear(): void { this.#connections.clear(); }
+
+  /** The connection of a segment, made when it is new; a SYN that begins a new life of the four numbers starts afresh. */
+  find(s: SegmentView, now: number): Tracked {
+    const key = keyOf(s);
+    let c = this.#connections.get(key);
+    if (c !== undefined && s.has(SYN) && !s.has(ACK) && (c.over || c.established || c.fate !== undefined) && s.sequence !== c.flow(s.direction).isn) c = undefined;
+    if (c === undefined) {
+      c = new Tracked(now);
+      if (this.#connections.size >= this.#limit) this.#connections.delete(this.#connections.keys().next().value as string);
+    } else this.#connections.delete(key);
+    c.lastSeen = now;
+    this.#connections.set(key, c);
+    return c;
+  }
+}
+
+/** What the segment is, and where in its direction's stream its text lies. */
+export interface Reading {
+  readonly classes: ReadonlySet<SegmentClass>;
+  /** Octets of the stream before this text; undefined when the ISN is unknown. */
+  readonly offset: number | undefined;
+}
+
+/** Reads a segment against what was seen before it, then counts it as seen. Call once a segment. */
+export function observe(c: Tracked, s: SegmentView): Reading {
+  const mine = c.flow(s.direction), other = c.against(s.direction);
+  const { ctl, sequence, acknowledgment, textLength, end } = s;
+  const classes = new Set<SegmentClass>();
+  const syn = (ctl & SYN) !== 0, fin = (ctl & FIN) !== 0, rst = (ctl & RST) !== 0, ack = (ctl & ACK) !== 0;
+
+  if (rst) classes.add("rst");
+  else if (syn) classes.add(ack ? "synack" : "syn");
+  const pure = ack && !syn && !fin && !rst && textLength === 0;
+  const asks = !syn && !fin && !rst && textLength <= 1 && isBelow(other.acked, sequence);
+  const closed = other.acked !== undefined && other.window === 0;
+  const asksWindow = closed && textLength === 1 && !syn && !rst && sequence === other.acked;
+  if (asksWindow || asks) classes.add(closed ? "probe" : "keepalive");
+  else if (textLength > 0 && !rst) classes.add("data");
+  if (fin && !rst) classes.add("fin");
+  if (pure && !asks) {
+    classes.add("ack");
+    const shook = c.synAck && c.opener === s.direction && mine.isn !== undefined && other.isn !== undefined;
+    if (shook && sequence === ((mine.isn as number) + 1 | 0) && acknowledgment === ((other.isn as number) + 1 | 0) && mine.next === sequence && other.next === acknowledgment) classes.add("ack3");
+    const outstanding = other.next !== undefined && ahead(acknowledgment, other.next) > 0;
+    if (outstanding && mine.acked === acknowledgment && mine.window === s.window && c.established) classes.add("dupack");
+  }
+  if (ack && !rst && other.fin !== undefined && ahead(other.fin, acknowledgment) > 0) {
+    classes.add("finack");
+    if (mine.fin !== undefined && !fin) classes.add("lastack");
+  }
+  if (s.length > 0 && mine.next !== undefined && !asks && !asksWindow && ahead(sequence, mine.next) > 0) classes.add("rexmit");
+
+  if (syn && !rst) {
+    mine.isn = sequence;
+    const scale = s.option(3);
+    mine.scaling = scale?.length === 1;
+    mine.scale = scale?.length === 1 ? Math.min(14, s.frame.memory.bytes[scale.at] as number) : 0;
+    if (ack) {
+      c.synAck = true;
+      c.opener ??= s.direction === "in" ? "out" : "in";
+    } else c.opener ??= s.direction;
+  }
+  mine.next = mine.next === undefined ? end : later(mine.next, end);
+  if (fin && !rst) mine.fin = (end - 1) | 0;
+  if (ack && !rst) {
+    mine.acked = mine.acked === undefined ? acknowledgment : later(mine.acked, acknowledgment);
+    mine.window = s.window;
+    if (!syn && c.synAck) c.established = true;
+  }
+  if (rst) c.reset = true;
+  const first = mine.isn === undefined ? undefined : (mine.isn + 1) | 0;
+  return { classes, offset: first === undefined ? undefined : ahead(first, syn ? (sequence + 1) | 0 : sequence) };
+}
+
+const isBelow = (acked: number | undefined, sequence: number): boolean => acked !== undefined && ahead(sequence, acked) === 1;
+
+/** Counts a segment as handed to its receiver, after all faults. */
+export function countDelivered(c: Tracked, s: SegmentView): void {
+  const mine = c.flow(s.direction);
+  if (mine.delivered === undefined) mine.delivered = s.end;
+  else if (ahead(s.sequence, mine.delivered) >= 0) mine.delivered = later(mine.delivered, s.end);
+}
