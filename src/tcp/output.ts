@@ -1,0 +1,350 @@
+/** What to send now, and is it worth a segment (RFC 9293 §3.7, §3.8). Called once per turn for a connection that was touched. */
+import { ACK, CWR, ECE, FIN, PSH, RST, SYN, URG } from "../wire/segment.js";
+import { SegmentHeader } from "../wire/tcp.js";
+import { acknowledged, advertise } from "./acknowledge.js";
+import { initialWindow } from "./handshake.js";
+import type { Sent } from "./scoreboard.js";
+import { add, diff, gt, leq, lt, min, type Seq } from "./seq.js";
+import type { Tcb } from "./tcb.js";
+import { after, type Millis } from "./time.js";
+
+/** Filled for each segment; the outlet reads it before the next is made. */
+const header = new SegmentHeader();
+
+export function output(t: Tcb, now: Millis): void {
+  switch (t.state) {
+    case "CLOSED":
+    case "LISTEN":
+      return;
+    case "SYN-SENT":
+    case "SYN-RECEIVED":
+      return sendSyn(t, now);
+    case "TIME-WAIT":
+      if (t.ack.now) sendAck(t, now);
+      return;
+    default:
+      retransmit(t, now);
+      sendNew(t, now);
+      if (t.ack.now) sendAcks(t, now);
+  }
+}
+
+/** SYN or SYN,ACK, for the first time or because it was marked lost. */
+function sendSyn(t: Tcb, now: Millis): void {
+  const first = t.board.first;
+  const again = first !== undefined;
+  if (again && !first.lost) {
+    if (t.ack.now && t.state === "SYN-RECEIVED") sendAck(t, now);
+    return;
+  }
+  const received = t.state === "SYN-RECEIVED", o = t.options;
+  header.clear();
+  header.sequence = t.snd.iss as unknown as number;
+  header.acknowledgment = received ? (t.rcv.nxt as unknown as number) : 0;
+  header.ctl = received ? SYN | ACK : SYN;
+  header.window = initialWindow(t);
+  header.mss = t.rcv.mss;
+  header.windowScale = o.windowScaling && (!received || t.rcv.wscale > 0 || t.snd.wscale > 0 || !t.passive) ? t.rcv.wscale : -1;
+  header.sackPermitted = received ? t.sackOk : o.sack;
+  header.hasTimestamps = received ? t.ts.on : o.timestamps;
+  header.tsVal = t.tsNow(now);
+  header.tsEcr = received ? t.ts.recent : 0;
+  // RFC 3168 §6.1.1; without ECN from the second try on, as a middlebox may not like it (§6.1.1.1).
+  if (received ? t.ecn : o.ecn === "on" && !again) header.ctl |= received ? ECE : ECE | CWR;
+  if (o.userTimeoutOption && t.userTimeout > 0) header.userTimeoutSeconds = Math.ceil(t.userTimeout / 1_000);
+  if (first !== undefined) {
+    t.board.sentAgain(first, now);
+    countRetransmission(t, 0);
+  } else {
+    t.board.push(t.snd.iss, add(t.snd.iss, 1), SYN, now);
+    t.snd.nxt = add(t.snd.iss, 1);
+  }
+  t.env.outlet.segment(t, header, t.snd.nxt, 0, again);
+  t.ts.lastAckSent = t.rcv.nxt;
+  acknowledged(t);
+  t.timers.arm("retransmit", after(now, t.rtt.rto));
+}
+
+/** Lost records go first, in order of sequence, as far as the window allows. */
+function retransmit(t: Tcb, now: Millis): void {
+  const board = t.board;
+  for (let r = board.lost.head; r !== undefined; r = board.lost.head) {
+    if (t.timers.isArmed("persist")) return;
+    const room = t.cwnd - t.recovery.pipe;
+    if (room < Math.min(t.mss, r.length)) return;
+    // Only what the peer has room for; the first octet goes even then (RFC 9293 §3.8.6.1).
+    const usable = diff(r.start, add(t.snd.una, t.snd.wnd));
+    if (usable <= 0 && r.start !== t.snd.una) return;
+    resend(t, r, Math.min(room, Math.max(usable, 1)), now);
+  }
+}
+
+/** Sends a record again, or as much of it as `limit` octets allow in whole segments. */
+export function resend(t: Tcb, r: Sent, limit: number, now: Millis): void {
+  const text = textLength(t, r);
+  let length = Math.min(text, Math.max(limit, 1), maxText(t));
+  if (length < text && length > t.mss) length -= length % t.mss;
+  if (length > 0) length = t.sendQueue.reach(r.start, length);
+  if (length < text) t.board.splitRecord(r, add(r.start, length));
+  const fin = (r.ctl & FIN) !== 0;
+  t.board.sentAgain(r, now);
+  countRetransmission(t, length);
+  t.recovery.retransmitted(r.length, now);
+  if (t.troubleSince < 0) t.troubleSince = now;
+  sendText(t, r.start, length, fin, true, now);
+  t.recovery.rearm(now, false);
+}
+const textLength = (t: Tcb, r: Sent): number => diff(r.start, gt(r.end, t.end) ? t.end : r.end);
+
+function countRetransmission(t: Tcb, octets: number): void {
+  t.stats.retransmits++;
+  t.stats.bytesRetransmitted += octets;
+  t.env.counters.retransmits++;
+}
+
+/** Largest text of one segment now: a super-segment where the device cuts, else one MSS less options that come and go. */
+function maxText(t: Tcb): number {
+  const own = t.mss - sackSpace(t);
+  const most = t.env.outlet.maxText;
+  return most > own ? Math.max(own, most - (most % t.mss)) : own;
+}
+/** Octets that SACK blocks take from the text of each segment (RFC 6691 §2). */
+function sackSpace(t: Tcb): number {
+  if (!t.sackOk) return 0;
+  const blocks = sackBlocks(t);
+  return blocks === 0 ? 0 : 4 + 8 * blocks;
+}
+function sackBlocks(t: Tcb): number {
+  const most = t.ts.on ? 3 : 4;
+  return Math.min(most, t.receiveQueue.recent.length + (t.ack.dsackStart !== undefined ? 1 : 0));
+}
+
+/** New text and FIN: min of what there is, what the peer allows and what the network allows. */
+function sendNew(t: Tcb, now: Millis): void {
+  if (t.state !== "ESTABLISHED" && t.state !== "CLOSE-WAIT" && !t.closing) return;
+  restartIfIdle(t, now);
+  t.cwndLimited = false;
+  for (;;) {
+    const available = diff(t.snd.nxt, t.end);
+    const finDue = t.closing && !t.finSent;
+    if (available <= 0 && !finDue) return limited(t, "app", now);
+    if (t.board.lost.octets > 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
+    const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
+    const room = t.cwnd + limitedTransmit(t) - t.recovery.pipe;
+    let length = Math.min(available, usable, maxText(t));
+    if (length > room) {
+      // A whole segment or nothing: silly windows of the network's are as silly as the peer's.
+      length = room - (room % t.mss);
+      if (length <= 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
+    }
+    if (length < available && length > t.mss) length -= length % t.mss;
+    if (length < 0 || (length === 0 && available > 0) || (available === 0 && usable < 1)) return windowShut(t, now);
+    let fin = finDue && length === available && length < usable;
+    if (length > 0) {
+      if (length > t.mss && length % t.mss !== 0 && !fin && !mayTail(t)) length -= length % t.mss;
+      if (!worthASegment(t, length, available, usable, fin)) {
+        if (length < t.mss && usable < available && t.board.isEmpty) windowShut(t, now);
+        return limited(t, "app", now);
+      }
+      const reach = t.sendQueue.reach(t.snd.nxt, length);
+      if (reach < length) { length = reach > t.mss ? reach - (reach % t.mss) : reach; fin = false; }
+    }
+    transmitNew(t, length, fin, now);
+  }
+}
+
+/** Records and sends what follows SND.NXT. */
+function transmitNew(t: Tcb, length: number, fin: boolean, now: Millis): void {
+  const start = t.snd.nxt, end = add(start, length + (fin ? 1 : 0));
+  t.board.push(start, end, fin ? FIN : 0, now);
+  t.snd.nxt = end;
+  if (fin) t.finSent = true;
+  if (length % t.mss !== 0) t.smallSentEnd = add(start, length);
+  t.lastDataSentAt = now;
+  t.recovery.sentNew(length);
+  sendText(t, start, length, fin, false, now);
+  t.recovery.rearm(now, false);
+}
+
+/** RFC 3042: one new segment on each of the first two duplicate ACKs; with SACK the pipe has shrunk by as much already. */
+function limitedTransmit(t: Tcb): number {
+  if (!t.options.limitedTransmit || t.recovery.phase !== "disorder" || t.sackOk) return 0;
+  // `pipe` has let go of a segment per duplicate already: without limited transmit that would have to be added back.
+  return 0;
+}
+
+/** RFC 5681 §4.1: after an idle RTO the old window means nothing. */
+function restartIfIdle(t: Tcb, now: Millis): void {
+  if (!t.board.isEmpty || t.lastDataSentAt < 0) return;
+  const idle = now - t.lastDataSentAt;
+  if (idle <= t.rtt.rto) return;
+  t.congestion.idle(now, idle);
+  if (!t.options.slowStartAfterIdle) return;
+  const restart = Math.min(t.cwnd, t.options.initialWindow * t.mss);
+  if (restart < t.cwnd && diff(t.snd.nxt, t.end) > 0) {
+    t.cwnd = restart;
+    t.env.hit("5681-4.1");
+  }
+}
+
+/** Nagle (§3.7.4) as Minshall changed it: a short segment waits only for another short one. */
+function mayTail(t: Tcb): boolean {
+  return t.noDelay || leq(t.smallSentEnd, t.snd.una);
+}
+
+/** §3.8.6.2.1, the sender's silly-window avoidance, with Nagle and cork. */
+function worthASegment(t: Tcb, length: number, available: number, usable: number, fin: boolean): boolean {
+  if (length >= t.mss) return true; // (1) a full-sized segment
+  if (fin) return true;
+  if (length === available) { // (2) all that there is
+    if (t.cork) return false;
+    if (mayTail(t)) return true;
+  }
+  // (3) half of the largest window that the peer ever offered
+  return usable < available && length >= t.snd.maxWnd / 2 && mayTail(t);
+}
+
+/** Nothing fits: the persist timer probes a shut window, or sends what fits a silly one (§3.8.6.1, §3.8.6.2.1 (4)). */
+function windowShut(t: Tcb, now: Millis): void {
+  if (t.board.isEmpty && !t.timers.isArmed("persist")) t.timers.arm("persist", after(now, t.rtt.rto));
+  limited(t, "rwnd", now);
+}
+
+function limited(t: Tcb, by: "app" | "rwnd" | "cwnd", now: Millis): void {
+  const is = by === "app" && t.board.isEmpty ? "none" : by;
+  if (is === t.limitedBy) return;
+  const ms = now - t.limitedSince;
+  if (t.limitedBy === "rwnd") t.stats.rwndLimitedMs += ms;
+  if (t.limitedBy !== "none") t.stats.busyMs += ms;
+  t.limitedBy = is;
+  t.limitedSince = now;
+}
+
+/** Persist timer (§3.8.6.1): one octet of new data, or of what is outstanding, whatever the window says. */
+export function probeWindow(t: Tcb, now: Millis): void {
+  t.stats.zeroWindowProbes++;
+  t.env.counters.zeroWindowProbes++;
+  const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
+  const first = t.board.first;
+  if (first !== undefined) {
+    t.board.sentAgain(first, now);
+    const length = Math.max(0, textLength(t, first));
+    if (length > 0 || first.ctl & FIN) sendText(t, first.start, length, (first.ctl & FIN) !== 0, true, now);
+    return;
+  }
+  const available = diff(t.snd.nxt, t.end);
+  if (available > 0) transmitNew(t, Math.min(available, Math.max(1, Math.min(usable, t.mss))), false, now);
+  else if (t.closing && !t.finSent) transmitNew(t, 0, true, now);
+}
+
+/** Keep-alive probe (§3.8.4): SEG.SEQ = SND.NXT-1, no text. */
+export function probeAlive(t: Tcb, now: Millis): void {
+  t.stats.keepAliveProbes++;
+  t.env.counters.keepAliveProbes++;
+  fill(t, add(t.snd.nxt, -1), ACK, now);
+  t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
+}
+
+/** Tail loss probe (RFC 8985 §7.3): new data if there is some and the peer has room, else the last segment again. */
+export function probeTail(t: Tcb, now: Millis): void {
+  t.env.counters.tailLossProbes++;
+  t.env.hit("8985-7.3");
+  const available = diff(t.snd.nxt, t.end), usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
+  if (available > 0 && usable >= Math.min(available, t.mss)) {
+    const length = t.sendQueue.reach(t.snd.nxt, Math.min(available, t.mss));
+    const fin = t.closing && !t.finSent && length === available && length < usable;
+    transmitNew(t, length, fin, now);
+    t.recovery.tlp.sent(t.snd.nxt, false);
+  } else {
+    let last = t.board.last;
+    if (last === undefined) return;
+    if (last.length > t.mss) last = t.board.splitRecord(last, add(last.end, -t.mss));
+    const text = textLength(t, last);
+    t.board.sentAgain(last, now);
+    countRetransmission(t, text);
+    t.recovery.retransmitted(last.length, now);
+    sendText(t, last.start, text, (last.ctl & FIN) !== 0, true, now);
+    t.recovery.tlp.sent(t.snd.nxt, true);
+  }
+  t.recovery.afterProbe(now);
+}
+
+/** Sends text, with FIN or not. PSH where the text ends what is queued (MUST-61). */
+function sendText(t: Tcb, from: Seq, length: number, fin: boolean, again: boolean, now: Millis): void {
+  const end = add(from, length);
+  let ctl = ACK | (fin ? FIN : 0);
+  if (length > 0 && end === t.end) ctl |= PSH;
+  fill(t, from, ctl, now);
+  if (t.ecn && t.ecnReduced && !again && length > 0) {
+    header.ctl |= CWR;
+    t.ecnReduced = false;
+  }
+  t.stats.bytesSent += length;
+  t.env.outlet.segment(t, header, from, length, again);
+}
+
+/** A pure ACK, and for a peer that counts duplicates as many as it is owed (RFC 5681 §4.2). */
+function sendAcks(t: Tcb, now: Millis): void {
+  const owed = t.sackOk ? 1 : Math.max(1, Math.min(t.ack.duplicates, t.options.dupThresh + 1));
+  for (let i = 0; i < owed; i++) sendAck(t, now);
+}
+function sendAck(t: Tcb, now: Millis): void {
+  fill(t, t.snd.nxt, ACK, now);
+  t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
+}
+
+/** What every segment of a synchronized connection carries: ACK, window, timestamps, SACK, urgent pointer, ECN echo. */
+function fill(t: Tcb, sequence: Seq, ctl: number, now: Millis): void {
+  header.clear();
+  header.sequence = sequence as unknown as number;
+  header.acknowledgment = t.rcv.nxt as unknown as number;
+  header.ctl = ctl;
+  header.window = advertise(t);
+  if (t.ts.on) {
+    header.hasTimestamps = true;
+    header.tsVal = t.tsNow(now);
+    header.tsEcr = t.ts.recent;
+    t.ts.lastAckSent = t.rcv.nxt;
+  }
+  if (t.sackOk) fillSack(t);
+  if (t.snd.up !== undefined) {
+    if (lt(sequence, t.snd.up)) {
+      header.ctl |= URG;
+      header.urgentPointer = Math.min(65_535, diff(sequence, t.snd.up));
+    } else if (leq(t.snd.up, t.snd.una)) t.snd.up = undefined;
+  }
+  if (t.ecn && t.ecnEcho) header.ctl |= ECE;
+  acknowledged(t);
+}
+
+/** RFC 2018 §4, RFC 2883 §4: a duplicate first, then what changed last. */
+function fillSack(t: Tcb): void {
+  const n = sackBlocks(t);
+  if (n === 0) return;
+  const edges = header.sackEdges;
+  let i = 0;
+  if (t.ack.dsackStart !== undefined && t.ack.dsackEnd !== undefined) {
+    edges[0] = t.ack.dsackStart as unknown as number;
+    edges[1] = t.ack.dsackEnd as unknown as number;
+    i = 1;
+  }
+  for (let k = 0; i < n; i++, k++) {
+    const r = t.receiveQueue.recent[k];
+    if (r === undefined) break;
+    edges[2 * i] = r.start as unknown as number;
+    edges[2 * i + 1] = r.end as unknown as number;
+  }
+  header.sackCount = i;
+}
+
+/** `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>`: the reset of a live connection (§3.10.5). */
+export function resetHeader(t: Tcb): SegmentHeader {
+  header.clear();
+  // Within the peer's window even when a probe went beyond it: RFC 5961 takes it at exactly RCV.NXT only.
+  const edge = add(t.snd.una, t.snd.wnd);
+  header.sequence = (t.state === "SYN-RECEIVED" || gt(edge, t.snd.una) ? t.snd.nxt : min(t.snd.nxt, t.snd.una)) as unknown as number;
+  header.acknowledgment = t.rcv.nxt as unknown as number;
+  header.ctl = RST | ACK;
+  header.window = 0;
+  return header;
+}

@@ -1,0 +1,26 @@
+/** Pages that connection buffers are made of: cut from one block that never moves, so memory has a hard bound. */
+import type { Memory } from "../wire/memory.js";
+
+/** Octets per page. A 64 KiB super-segment spans at most five, within the eight pieces that a frame may gather. */
+export const PAGE = 16_384;
+
+export class PagePool {
+  readonly memory: Memory;
+  readonly capacity: number;
+  readonly #free: Int32Array;
+  #count: number;
+
+  constructor(memory: Memory) {
+    this.memory = memory;
+    this.capacity = Math.floor(memory.bytes.length / PAGE);
+    // Last in, first out: the same few pages stay warm, and pages never asked for are never touched.
+    this.#free = new Int32Array(this.capacity);
+    for (let i = 0; i < this.capacity; i++) this.#free[i] = (this.capacity - 1 - i) * PAGE;
+    this.#count = this.capacity;
+  }
+
+  get used(): number { return this.capacity - this.#count; }
+  /** Offset of a page in `memory`, or -1 when none is left. */
+  take(): number { return this.#count === 0 ? -1 : (this.#free[--this.#count] as number); }
+  give(page: number): void { this.#free[this.#count++] = page; }
+}

@@ -1,0 +1,123 @@
+/** RFC 9293 §3.10.8, timeouts: its three, and those that later RFCs added. */
+import { RST, SYN } from "../wire/segment.js";
+import { ackNow } from "./acknowledge.js";
+import { armKeepAlive } from "./keep-alive.js";
+import { probeAlive, probeTail, probeWindow, resetHeader } from "./output.js";
+import type { RuleId } from "./rules.js";
+import { TELL_RETRANSMITTING, type Tcb } from "./tcb.js";
+import { after, type Millis } from "./time.js";
+import type { TimerName } from "./timers.js";
+
+/** Runs what is due, in the fixed order of TIMERS. */
+export function timeouts(t: Tcb, now: Millis): void {
+  for (let name = t.timers.takeExpired(now); name !== undefined; name = t.timers.takeExpired(now)) {
+    t.env.causedByTimer(name);
+    t.env.outlet.touched(t);
+    run(t, name, now);
+  }
+}
+
+function run(t: Tcb, name: TimerName, now: Millis): void {
+  switch (name) {
+    case "retransmit": return retransmission(t, now);
+    case "tailLossProbe": return tailLoss(t, now);
+    case "reorder": return t.recovery.reorderTimedOut(now);
+    case "persist": return persist(t, now);
+    case "delayedAck":
+    case "pace": return ackNow(t);
+    case "keepAlive": return keepAlive(t, now);
+    case "user": return giveUp(t, "9293-3.10.8-user", now);
+    case "finWait2": return giveUp(t, "fin-wait-2-orphan", now);
+    case "timeWait": return t.close(t.closedBy ?? "local", "9293-3.10.8-time-wait", now);
+  }
+}
+
+function tell(t: Tcb, timer: TimerName, n: number): void {
+  if (t.env.wants("timer")) t.env.emit({ kind: "timer", conn: t.who(), timer, rto: t.rtt.rto, n });
+}
+
+/** Retransmission timeout: RFC 6298 §5.4 to §5.7. */
+function retransmission(t: Tcb, now: Millis): void {
+  if (t.board.isEmpty) return;
+  t.retransmissions++;
+  if (t.troubleSince < 0) t.troubleSince = now;
+  tell(t, "retransmit", t.retransmissions);
+  if (t.state === "SYN-SENT" || t.state === "SYN-RECEIVED") return synTimedOut(t, now);
+  if (timedOutForGood(t, now)) return giveUp(t, t.userTimeout > 0 ? "9293-3.10.8-user" : "9293-3.8.3-R2", now);
+  if (t.retransmissions === t.options.retries1) {
+    t.env.hit("9293-3.8.3-R1");
+    t.tell |= TELL_RETRANSMITTING;
+  }
+  t.stats.timeouts++;
+  t.env.counters.timeouts++;
+  t.recovery.timedOut(now);
+  t.rtt.timedOut();
+  t.timers.arm("retransmit", after(now, t.rtt.rto));
+}
+
+function synTimedOut(t: Tcb, now: Millis): void {
+  const most = t.state === "SYN-SENT" ? t.options.synRetries : t.options.synAckRetries;
+  if (t.retransmissions > most || (t.userTimeout > 0 && now - t.bornAt >= t.userTimeout)) {
+    t.env.counters.attemptFails++;
+    return t.close("timeout", "9293-3.8.3-syn", now);
+  }
+  t.stats.timeouts++;
+  t.env.counters.timeouts++;
+  if (t.state !== "SYN-SENT" || t.retransmissions > t.options.synLinearTimeouts) t.rtt.timedOut();
+  const syn = t.board.first;
+  if (syn !== undefined && syn.ctl & SYN) t.board.markLost(syn);
+}
+
+/** R2 (§3.8.3) as a count, or the user timeout (RFC 5482) as a time. */
+function timedOutForGood(t: Tcb, now: Millis): boolean {
+  if (t.userTimeout > 0) return t.troubleSince >= 0 && now - t.troubleSince + t.rtt.rto > t.userTimeout && now - t.troubleSince > 0;
+  return t.retransmissions > (t.orphan ? t.options.orphanRetries : t.options.retries2);
+}
+
+function tailLoss(t: Tcb, now: Millis): void {
+  // The deadline may have been the RTO's own (RFC 8985 §7.2).
+  if (t.board.isEmpty) return;
+  tell(t, "tailLossProbe", 1);
+  probeTail(t, now);
+}
+
+/** §3.8.6.1: probes go on as long as they are answered (MUST-37); an unanswered one counts like a retransmission. */
+function persist(t: Tcb, now: Millis): void {
+  t.probes++;
+  if (t.troubleSince < 0) t.troubleSince = now;
+  const most = t.orphan ? t.options.orphanRetries : t.options.retries2;
+  const silent = now - t.lastReceivedAt > t.rtt.rto;
+  if ((silent && t.probes > most) || (t.orphan && t.probes > most) || (t.userTimeout > 0 && now - t.troubleSince >= t.userTimeout)) return giveUp(t, "9293-3.8.6.1", now);
+  tell(t, "persist", t.probes);
+  t.timers.disarm("retransmit");
+  t.timers.arm("persist", after(now, t.rtt.rto));
+  probeWindow(t, now);
+  t.timers.disarm("retransmit");
+  t.timers.disarm("tailLossProbe");
+  t.rtt.timedOut();
+  t.timers.arm("persist", after(now, t.rtt.rto));
+}
+
+/** §3.8.4; only when nothing is outstanding (MUST-26). */
+function keepAlive(t: Tcb, now: Millis): void {
+  const quiet = t.lastReceivedAt < 0 ? 0 : now - t.lastReceivedAt;
+  if (!t.board.isEmpty || t.sendQueue.length > 0) return armKeepAlive(t, now);
+  // Something came since the timer was armed: only the rest of the idle time is left.
+  if (t.keepAliveSent === 0 && quiet < t.keepAliveIdle) return t.timers.arm("keepAlive", after(now, t.keepAliveIdle - quiet));
+  const expired = t.userTimeout > 0 ? t.keepAliveSent > 0 && quiet >= t.userTimeout : t.keepAliveSent >= t.keepAliveProbes;
+  if (expired) return giveUp(t, "9293-3.8.4", now);
+  t.keepAliveSent++;
+  tell(t, "keepAlive", t.keepAliveSent);
+  probeAlive(t, now);
+  t.timers.arm("keepAlive", after(now, t.keepAliveInterval));
+}
+
+/** The connection is given up; one RST tells a peer that may still be there (state matrix D14). */
+export function giveUp(t: Tcb, rule: RuleId, now: Millis): void {
+  const header = resetHeader(t);
+  if (t.state !== "SYN-SENT" && (header.ctl & RST) !== 0 && t.state !== "FIN-WAIT-2") {
+    t.env.counters.resetsOut++;
+    t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
+  }
+  t.close("timeout", rule, now);
+}
