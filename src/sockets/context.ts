@@ -1,0 +1,74 @@
+/** What the sockets of one stack share: the stack, the clock, the end of a turn, and what keeps the process alive. */
+import type { LookupFunction } from "node:net";
+import type { Connection } from "../tcp/connection.js";
+import type { TcpOptions } from "../tcp/options.js";
+import type { Millis } from "../tcp/time.js";
+import type { ConnectionUser } from "../tcp/user.js";
+import type { Handle } from "./handle.js";
+
+/** A place that connections are accepted at. */
+export interface ListenerLike {
+  readonly port: number | "any";
+  close(): void;
+}
+
+/** What sockets need of a stack; `Stack` has it. */
+export interface StackLike {
+  listen(where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> }, accept: (conn: Connection) => ConnectionUser): ListenerLike;
+  connect(to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> }, user: ConnectionUser): Connection;
+  /** Calls `fn` after each batch of arrivals and timers, before the stack sends. */
+  onBatchEnd(fn: () => void): void;
+}
+
+/** Octets of the blocks that small segments of one turn are gathered in. */
+export const BLOCK = 65_536;
+
+export class Context {
+  readonly stack: StackLike;
+  readonly now: () => Millis;
+  readonly lookup: LookupFunction | undefined;
+  readonly lifetime = new Lifetime();
+  /** Strings are encoded here on their way into a send queue. */
+  readonly scratch = Buffer.allocUnsafeSlow(BLOCK);
+  /** A gathering block that nobody uses now. */
+  spare: Buffer | undefined;
+  #turn: Handle[] = [];
+
+  constructor(stack: StackLike, now: () => Millis, lookup: LookupFunction | undefined) {
+    this.stack = stack;
+    this.now = now;
+    this.lookup = lookup;
+    stack.onBatchEnd(() => { if (this.#turn.length > 0) this.#endTurn(); });
+  }
+
+  /** Has `handle.pump()` called once at the end of the turn that is running. */
+  atEndOfTurn(handle: Handle): void { this.#turn.push(handle); }
+
+  #endTurn(): void {
+    const turn = this.#turn;
+    this.#turn = [];
+    for (const handle of turn) handle.pump();
+  }
+}
+
+/**
+ * Keeps the process alive while a socket or server is open that was not `unref`'d, as a descriptor in the event loop
+ * would. One idle timer stands for all of them, whatever carries the frames.
+ */
+export class Lifetime {
+  #held = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  hold(): void {
+    if (this.#held++ > 0) return;
+    if (this.#timer === undefined) this.#timer = setInterval(() => {}, 2 ** 30);
+    else this.#timer.ref();
+  }
+  letGo(): void {
+    if (--this.#held === 0) this.#timer?.unref();
+  }
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

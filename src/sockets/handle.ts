@@ -1,0 +1,406 @@
+/**
+ * Between one connection and its socket: takes octets out when the reader wants them, puts octets in as the send queue
+ * takes them, and turns upcalls into the socket's events. What a libuv handle is to node:net.
+ *
+ * RCV.WND follows what is taken here, and nothing else closes it: while the reader is paused or full, octets stay in the
+ * connection.
+ */
+import type { Connection } from "../tcp/connection.js";
+import type { ClosedBy } from "../tcp/events.js";
+import type { ConnectionUser } from "../tcp/user.js";
+import type { Memory } from "../wire/memory.js";
+import { BLOCK, type Context } from "./context.js";
+import { CODE_OF, errnoError } from "./errors.js";
+import type { Server } from "./server.js";
+import type { Socket } from "./socket.js";
+
+/** A chunk that is sent by reference carries the memory that it lies in, and where. */
+export const SHARED = Symbol("shared");
+export interface SharedChunk extends Uint8Array {
+  [SHARED]?: { readonly memory: Memory; readonly offset: number };
+}
+
+type Done = (error?: Error | null) => void;
+/** What the stream machinery hands to `_writev`. */
+export interface Piece {
+  readonly chunk: Uint8Array | string;
+  readonly encoding: BufferEncoding;
+}
+
+/** Readable octets from which a chunk is handed over within the upcall, straight out of the device's ring. */
+const LARGE = 16_384;
+/** Largest chunk that a flowing reader gets. */
+const CHUNK = 262_144;
+
+/** Node's `onread`: octets go into the reader's own buffer, and no event or stream buffer is involved. */
+export interface OnRead {
+  buffer: Uint8Array | (() => Uint8Array);
+  callback(bytesRead: number, buffer: Uint8Array): boolean;
+}
+
+export class Handle implements ConnectionUser {
+  readonly context: Context;
+  socket: Socket | undefined;
+  conn: Connection | undefined;
+  /** Accepts the connection once it is established. */
+  server: Server | undefined;
+  /** The reader has room: take what arrives. */
+  reading = false;
+  bytesRead = 0;
+  bytesWritten = 0;
+  /** Errno name of what ended the connection, until the reader or a writer has been told. */
+  failure: string | undefined;
+  onread: OnRead | undefined;
+  #userBuffer: Uint8Array | undefined;
+
+  #queued = false;
+  #eof = false;
+  #block: Buffer | undefined;
+  #blockUsed = 0;
+  #keepsAlive = false;
+  #referenced = true;
+
+  #chunk: Uint8Array | undefined;
+  #offset = 0;
+  #rest: readonly Piece[] | undefined;
+  #next = 0;
+  #done: Done | undefined;
+
+  constructor(context: Context) {
+    this.context = context;
+  }
+
+  // ——— lifetime ———
+
+  /** From here on the process stays alive for this connection, unless `unref`'d. */
+  activate(): void {
+    if (this.#keepsAlive || !this.#referenced) return;
+    this.#keepsAlive = true;
+    this.context.lifetime.hold();
+  }
+  ref(): void {
+    this.#referenced = true;
+    if (this.conn !== undefined) this.activate();
+  }
+  unref(): void {
+    this.#referenced = false;
+    this.#deactivate();
+  }
+  #deactivate(): void {
+    if (!this.#keepsAlive) return;
+    this.#keepsAlive = false;
+    this.context.lifetime.letGo();
+  }
+
+  /** The socket lets go: FIN follows what is queued; what is unread, or comes later, earns an RST (RFC 9293 §3.6.1). */
+  close(): void { this.#detach()?.release(); }
+  /** The socket aborts: RST. */
+  reset(): void { this.#detach()?.abort(); }
+  #detach(): Connection | undefined {
+    const conn = this.conn;
+    this.conn = undefined;
+    this.socket = undefined;
+    this.server = undefined;
+    this.reading = false;
+    this.#block = undefined;
+    this.#chunk = undefined;
+    this.#rest = undefined;
+    this.#deactivate();
+    const done = this.#done;
+    if (done !== undefined) {
+      this.#done = undefined;
+      // As with node:net, a write that is cut off is called back without an error of its own: the socket has it.
+      setImmediate(done, null);
+    }
+    return conn;
+  }
+
+  // ——— upcalls ———
+
+  established(conn: Connection): void {
+    this.conn = conn;
+    const server = this.server;
+    if (server !== undefined) {
+      this.server = undefined;
+      this.#run(() => server.accepted(this));
+    } else this.#run(() => this.socket?.connected(undefined));
+  }
+
+  readable(conn: Connection): void {
+    if (!this.reading) return;
+    const socket = this.socket as Socket;
+    if (this.onread === undefined && discards(socket)) {
+      const n = conn.readable;
+      conn.skip(n);
+      this.bytesRead += n;
+      socket._unrefTimer();
+      return;
+    }
+    if (conn.readable >= LARGE) {
+      this.pump();
+      return;
+    }
+    if (!this.#queued) {
+      this.#queued = true;
+      this.context.atEndOfTurn(this);
+      return;
+    }
+    // A second small segment in one turn: gather them, so that the reader gets one chunk and each octet is copied once.
+    if (this.onread !== undefined || !flows(socket)) return;
+    let block = this.#block;
+    if (block === undefined) {
+      block = this.context.spare ?? Buffer.allocUnsafeSlow(BLOCK);
+      this.context.spare = undefined;
+      this.#block = block;
+      this.#blockUsed = 0;
+    }
+    this.#blockUsed += conn.receive(block, this.#blockUsed, Math.min(conn.readable, BLOCK - this.#blockUsed));
+    if (this.#blockUsed === BLOCK) this.pump();
+  }
+
+  writable(_conn: Connection): void {
+    if (this.#chunk !== undefined) this.#run(() => this.#flush());
+  }
+
+  ended(_conn: Connection): void { this.#soon(); }
+
+  closed(conn: Connection, by: ClosedBy): void {
+    const socket = this.socket;
+    if (socket === undefined) {
+      this.conn = undefined;
+      return;
+    }
+    if (socket.connecting) {
+      this.conn = undefined;
+      this.#run(() => socket.connected(CODE_OF[by].opening));
+      return;
+    }
+    // Where both sides have ended there is no error; what is unread stays in the connection until the reader takes it.
+    this.failure = CODE_OF[by].open ?? (conn.ended ? undefined : "ECONNABORTED");
+    if (this.failure === undefined) {
+      this.#soon();
+      return;
+    }
+    this.pump();
+    if (this.#done !== undefined) this.#run(() => this.#failWrite());
+  }
+
+  /** Upcalls must not throw: what user code throws becomes an uncaught exception, as it does from any event of Node's. */
+  #run(step: () => void): void {
+    try { step(); } catch (error) { rethrow(error); }
+  }
+
+  // ——— reading ———
+
+  /** The reader wants octets. They are never given from inside its call. */
+  read(): void {
+    if (this.reading) return;
+    this.reading = true;
+    const conn = this.conn;
+    if (conn !== undefined && (conn.readable > 0 || conn.ended || this.failure !== undefined)) process.nextTick(pump, this);
+  }
+
+  #soon(): void {
+    if (!this.reading || this.#queued) return;
+    this.#queued = true;
+    this.context.atEndOfTurn(this);
+  }
+
+  /** Hands over what there is, as far as the reader takes it; then the end, or what went wrong. */
+  pump(): void {
+    try { this.#pump(); } catch (error) { rethrow(error); }
+  }
+
+  #pump(): void {
+    this.#queued = false;
+    const conn = this.conn, socket = this.socket;
+    if (conn === undefined || socket === undefined) return;
+    if (this.#block !== undefined) this.#giveBlock(socket);
+    while (this.reading && conn === this.conn && conn.readable > 0) {
+      if (this.onread !== undefined) this.#giveToUser(conn, this.onread);
+      else if (discards(socket)) {
+        const n = conn.readable;
+        conn.skip(n);
+        this.bytesRead += n;
+      } else this.#give(conn, socket);
+    }
+    if (this.reading && conn === this.conn && conn.readable === 0) this.#finish(conn, socket);
+  }
+
+  #give(conn: Connection, socket: Socket): void {
+    const readable = conn.readable;
+    let most = CHUNK;
+    if (!flows(socket)) {
+      const mark = socket.readableHighWaterMark;
+      const room = mark - socket.readableLength;
+      // Asked for with the buffer full (`read(n)` counts on what it is about to take away): one more chunk is owed.
+      most = room > 0 ? room : Math.max(mark, LARGE);
+    }
+    const chunk = Buffer.allocUnsafe(readable < most ? readable : most);
+    this.#deliver(socket, chunk, conn.receive(chunk, 0, chunk.length));
+  }
+
+  #deliver(socket: Socket, chunk: Buffer, octets: number): void {
+    this.bytesRead += octets;
+    socket._unrefTimer();
+    if (!socket.push(chunk)) this.reading = false;
+  }
+
+  #giveBlock(socket: Socket): void {
+    const block = this.#block as Buffer, used = this.#blockUsed;
+    this.#block = undefined;
+    // A block that is mostly empty would be kept whole by a reader who keeps the chunk.
+    if (used < BLOCK / 4) {
+      this.context.spare = block;
+      const chunk = Buffer.allocUnsafe(used);
+      block.copy(chunk, 0, 0, used);
+      this.#deliver(socket, chunk, used);
+    } else this.#deliver(socket, block.subarray(0, used) as Buffer, used);
+  }
+
+  #giveToUser(conn: Connection, onread: OnRead): void {
+    const buffer = (this.#userBuffer ??= typeof onread.buffer === "function" ? onread.buffer() : onread.buffer);
+    const n = conn.receive(buffer, 0, buffer.length);
+    this.bytesRead += n;
+    this.socket?._unrefTimer();
+    if (onread.callback(n, buffer) === false) this.reading = false;
+    if (typeof onread.buffer === "function") {
+      const next = onread.buffer();
+      if (next instanceof Uint8Array) this.#userBuffer = next;
+    }
+  }
+
+  #finish(conn: Connection, socket: Socket): void {
+    const failure = this.failure;
+    if (conn.ended) {
+      if (!this.#eof) {
+        this.#eof = true;
+        socket._unrefTimer();
+        socket.push(null);
+        socket.read(0);
+      }
+      return;
+    }
+    if (failure !== undefined) {
+      this.reading = false;
+      socket.destroy(errnoError(failure, "read"));
+    }
+  }
+
+  // ——— writing ———
+
+  /** Sends one chunk. `done` is called at once when all of it was taken, else when it is. */
+  write(chunk: Uint8Array | string, encoding: BufferEncoding, done: Done): void {
+    this.#next = 0;
+    if (this.#offer(chunk, encoding)) done();
+    else this.#wait(done);
+  }
+
+  writev(pieces: readonly Piece[], done: Done): void {
+    let i = 0;
+    for (; i < pieces.length; i++) {
+      const piece = pieces[i] as Piece;
+      if (!this.#offer(piece.chunk, piece.encoding)) break;
+    }
+    if (i === pieces.length) {
+      done();
+      return;
+    }
+    this.#rest = pieces;
+    this.#next = i + 1;
+    for (i++; i < pieces.length; i++) {
+      const { chunk, encoding } = pieces[i] as Piece;
+      this.bytesWritten += typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.length;
+    }
+    this.#wait(done);
+  }
+
+  /** @returns whether all was taken; else the rest is in `#chunk` from `#offset` on */
+  #offer(chunk: Uint8Array | string, encoding: BufferEncoding, counted = false): boolean {
+    const conn = this.conn as Connection;
+    let bytes: Uint8Array, length: number;
+    if (typeof chunk === "string") {
+      const { scratch } = this.context;
+      if (chunk.length * 3 <= scratch.length) {
+        length = scratch.write(chunk, encoding);
+        bytes = scratch;
+      } else {
+        bytes = Buffer.from(chunk, encoding);
+        length = bytes.length;
+      }
+    } else {
+      bytes = chunk;
+      length = chunk.length;
+    }
+    if (!counted) this.bytesWritten += length;
+    const taken = send(conn, bytes, 0, length);
+    if (taken === length) return true;
+    if (bytes === this.context.scratch) {
+      this.#chunk = Buffer.from(bytes.subarray(taken, length));
+      this.#offset = 0;
+    } else {
+      this.#chunk = bytes;
+      this.#offset = taken;
+    }
+    return false;
+  }
+
+  #wait(done: Done): void {
+    this.#done = done;
+    const { state } = this.conn as Connection;
+    // 0 taken for ever: the peer is gone, and the reader has not come to hear of it.
+    if (this.failure !== undefined || state === "CLOSED" || state === "TIME-WAIT") this.#failWrite();
+  }
+
+  #failWrite(): void {
+    const done = this.#done as Done;
+    this.#done = undefined;
+    this.#chunk = undefined;
+    this.#rest = undefined;
+    done(errnoError(this.failure ?? "EPIPE", "write"));
+  }
+
+  #flush(): void {
+    const conn = this.conn, chunk = this.#chunk;
+    if (conn === undefined || chunk === undefined) return;
+    this.#offset += send(conn, chunk, this.#offset, chunk.length - this.#offset);
+    if (this.#offset < chunk.length) return;
+    this.#chunk = undefined;
+    const rest = this.#rest;
+    if (rest !== undefined) {
+      while (this.#next < rest.length) {
+        const piece = rest[this.#next++] as Piece;
+        if (!this.#offer(piece.chunk, piece.encoding, true)) return;
+      }
+      this.#rest = undefined;
+    }
+    const done = this.#done as Done;
+    this.#done = undefined;
+    this.socket?._unrefTimer();
+    done();
+  }
+
+  /** Octets that were written and that the send queue has not taken. */
+  get waiting(): number { return this.#chunk === undefined ? 0 : this.#chunk.length - this.#offset; }
+
+  /** CLOSE: FIN follows what is queued. */
+  shutdown(): void { this.conn?.close(); }
+}
+
+function pump(handle: Handle): void { handle.pump(); }
+
+function rethrow(error: unknown): void {
+  process.nextTick(() => { throw error; });
+}
+
+function send(conn: Connection, bytes: Uint8Array, offset: number, length: number): number {
+  const shared = (bytes as SharedChunk)[SHARED];
+  return shared === undefined ? conn.send(bytes, offset, length) : conn.sendShared(shared.memory, shared.offset + offset, length);
+}
+
+/** Flowing, and nobody listens: what `resume()` without a listener means. */
+const discards = (socket: Socket): boolean =>
+  socket.readableFlowing === true && socket.readableLength === 0 && socket.listenerCount("data") === 0 && socket.listenerCount("readable") === 0;
+
+/** A listener takes each chunk as it comes; nothing stays in the stream's buffer. */
+const flows = (socket: Socket): boolean => socket.readableFlowing === true && socket.readableLength === 0;
