@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { hasCapability, namespaceWay, SYSTEM, tunTrouble } from "./environment.js";
-import { CliError, EXIT, permissionError } from "./errors.js";
+import { CliError, permissionError } from "./errors.js";
 
 /** Tells the second run that it is inside. Taken out of the environment at once, so that no child inherits it. */
 const INSIDE = "GLASSTCP_INSIDE";
@@ -90,24 +90,13 @@ function fromTerminal(): boolean {
   }
 }
 
-/** A new namespace has its loopback down. By ioctl, since `ip` may be missing. */
+/** A new namespace has its loopback down. */
 async function loopbackUp(): Promise<void> {
-  const { default: koffi } = await import("koffi");
-  const libc = koffi.load(null);
-  const socket = libc.func("int socket(int, int, int)") as (domain: number, type: number, protocol: number) => number;
-  const ioctl = libc.func("int ioctl(int, unsigned long, _Inout_ uint8_t *)") as (fd: number, request: number, ifreq: Uint8Array) => number;
-  const close = libc.func("int close(int)") as (fd: number) => number;
-  const AF_INET = 2,
-    SOCK_DGRAM = 2,
-    SIOCSIFFLAGS = 0x8914,
-    IFF_UP = 1;
-  const fd = socket(AF_INET, SOCK_DGRAM, 0);
-  if (fd < 0) throw new CliError(`socket failed with errno ${koffi.errno()}`, { exitCode: EXIT.failed });
-  const ifreq = new Uint8Array(40);
-  ifreq.set(new TextEncoder().encode("lo"));
-  new DataView(ifreq.buffer).setInt16(16, IFF_UP, true);
-  const result = ioctl(fd, SIOCSIFFLAGS, ifreq),
-    errno = koffi.errno();
-  close(fd);
-  if (result < 0) throw new CliError(`the loopback of the new namespace does not come up: errno ${errno}`, { exitCode: EXIT.failed });
+  const { NetDevice } = await import("../device/netdevice.js");
+  const lo = new NetDevice("lo");
+  try {
+    lo.up();
+  } finally {
+    lo.close();
+  }
 }

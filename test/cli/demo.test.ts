@@ -1,7 +1,7 @@
 /** The demo is a test itself: each step must fail when its client or our log shows anything else than what the step promises. */
 import { describe, expect, test } from "vitest";
 import { clauseOf, ruleWords } from "../../src/cli/clause.js";
-import { words } from "../../src/cli/commands/sandbox.js";
+import { serveArguments } from "../../src/cli/commands/sandbox.js";
 import { type LogLine, parseLine } from "../../src/cli/daemon-process.js";
 import { renderStep } from "../../src/cli/demo/render.js";
 import { BYTES, stepsFor } from "../../src/cli/demo/steps.js";
@@ -125,16 +125,17 @@ describe("small things", () => {
   test("exit codes as shells give them", () => {
     expect([exitCodeOf(3, null), exitCodeOf(null, "SIGINT"), exitCodeOf(null, "SIGKILL")]).toEqual([3, 130, 137]);
   });
-  test("--serve splits as a shell quotes", () => {
-    expect(words("--preset chaos --fault 'port 80 drop' --set \"a=b c\" d\\ e")).toEqual([
+  test("sandbox hands the options of serve on as they were given, and keeps its own", () => {
+    expect(serveArguments({ tun: "g1", set: ["timeWait=1s", "sack=off"], quiet: true, logFile: "x", preset: "chaos" })).toEqual([
+      "--tun",
+      "g1",
       "--preset",
       "chaos",
-      "--fault",
-      "port 80 drop",
       "--set",
-      "a=b c",
-      "d e",
+      "timeWait=1s",
+      "--set",
+      "sack=off",
     ]);
-    expect(() => words("'open")).toThrow(/unfinished quote/);
+    expect(serveArguments({})).toEqual([]);
   });
 });

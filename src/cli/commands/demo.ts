@@ -37,8 +37,8 @@ export function register(program: Command): void {
     .command("demo")
     .summary("the whole thing in a minute: real curl and nc against our TCP, in a network of their own")
     .description(
-      "Makes a private network namespace (no root where the system allows it), starts the daemon in it, runs real curl and nc\n" +
-        "against it, and prints what each of them said beside what our TCP did and by which clause. Never touches the host's own\n" +
+      "Makes a private network namespace (no root where the system allows it), starts the daemon in it, runs real curl and nc " +
+        "against it, and prints what each of them said beside what our TCP did and by which clause. Never touches the host's own " +
         "interfaces. Exits 0 only if every step worked: exit codes, bytes, and the path of states in the log.",
     )
     .option("--here", "use the network namespace that we are in, for example a container's own")

@@ -5,68 +5,82 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { prettifier } from "../../observe/pretty.js";
-import { startDaemonProcess } from "../daemon-process.js";
+import { SERVE_OPTIONS, type ServeOption } from "../../daemon/config.js";
+import { type LogLine, startDaemonProcess } from "../daemon-process.js";
 import { withSbin } from "../environment.js";
-import { usageError } from "../errors.js";
 import { followed, inPrivateNetwork, ownCommand } from "../namespace.js";
 import { isColoured, print } from "../output.js";
 
+/** What the sandbox decides itself: the log comes to it, and the control socket lies in its own folder. */
+const OWN = new Set(["logFormat", "logFile", "control"]);
+
 interface Options {
-  readonly tun: string;
-  readonly host: string;
-  readonly address: string;
-  readonly serve: readonly string[];
   readonly quiet?: true;
-  readonly log?: string;
+  readonly logFile?: string;
   readonly here?: true;
+  readonly [serve: string]: unknown;
 }
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
+
+const EXAMPLES = `
+Examples:
+  $ glasstcp sandbox                                        a shell; try curl http://10.77.0.2/
+  $ glasstcp sandbox -- curl -sv http://10.77.0.2/
+  $ glasstcp sandbox -q -- sh -c 'printf hello | nc -N 10.77.0.2 7'
+  $ glasstcp sandbox --set timeWait=1s -- nc 10.77.0.2 13`;
 
 export function register(program: Command): void {
-  program
+  const sandbox = program
     .command("sandbox")
     .summary("a shell, or COMMAND, in a private network with the daemon inside")
     .description(
-      "Makes a private network namespace (no root where the system allows it), starts the daemon in it, and runs COMMAND, or your\n" +
-        "shell, beside it. The host's own interfaces are out of reach. What our TCP does goes to stderr, one line per transition. Ends\n" +
+      "Makes a private network namespace (no root where the system allows it), starts the daemon in it, and runs COMMAND, or your " +
+        "shell, beside it. The host's own interfaces are out of reach. What our TCP does goes to stderr, one line per transition. Ends " +
         "with COMMAND, whose exit code it passes on; the daemon and its interface are gone then. Inside, ss and trace find the daemon.",
     )
     .argument("[command...]", "what to run, after --; without it $SHELL")
     .passThroughOptions()
-    .option("--tun <name>", "name of the interface", "glass0")
-    .option("--host <cidr>", "the kernel's side of it", "10.77.0.1/24")
-    .option("--address <ip|cidr>", "our side of it", "10.77.0.2")
-    .option("--serve <options>", "further options of serve, in one word as the shell quotes them; repeatable", collect, [])
-    .option("--log <file>", "write the log to a file as JSON lines")
     .option("-q, --quiet", "print no transitions")
-    .option("--here", "use the network namespace that we are in, for example a container's own")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ glasstcp sandbox                                        a shell; try curl http://10.77.0.2/\n  $ glasstcp sandbox -- curl -sv http://10.77.0.2/\n" +
-        "  $ glasstcp sandbox -q -- sh -c 'printf hello | nc -N 10.77.0.2 7'\n  $ glasstcp sandbox --serve '--preset chaos' -- curl http://10.77.0.2/",
-    )
-    .action(async (command: readonly string[], options: Options) => {
-      process.exitCode = await inPrivateNetwork(options.here === true, () => sandbox(command, options));
-    });
+    .option("--log-file <path>", "append the log to a file, as JSON lines")
+    .option("--here", "use the network namespace that we are in, for example a container's own");
+  for (const [key, option] of Object.entries<ServeOption>(SERVE_OPTIONS)) {
+    if (OWN.has(key)) continue;
+    const help = option.default === undefined ? option.help : `${option.help} (default: ${option.default})`;
+    if (option.repeatable === true) sandbox.option(option.flags, help, collect);
+    else sandbox.option(option.flags, help);
+  }
+  sandbox.addHelpText("after", EXAMPLES).action(async (command: readonly string[], options: Options) => {
+    process.exitCode = await inPrivateNetwork(options.here === true, () => run(command, options));
+  });
 }
 
-async function sandbox(command: readonly string[], options: Options): Promise<number> {
+/** The options of serve that were given, as serve takes them. */
+export function serveArguments(options: Options): string[] {
+  const given: string[] = [];
+  for (const [key, option] of Object.entries<ServeOption>(SERVE_OPTIONS)) {
+    if (OWN.has(key)) continue;
+    const flag = option.flags.split(" ")[0] ?? "";
+    const value = options[key];
+    for (const one of Array.isArray(value) ? (value as string[]) : value === undefined ? [] : [String(value)]) given.push(flag, one);
+  }
+  return given;
+}
+
+async function run(command: readonly string[], options: Options): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "glasstcp-sandbox-"));
   const pretty = prettifier(isColoured(process.stderr));
   const control = join(dir, "control.sock");
   try {
-    const daemon = await startDaemonProcess(
-      ["--tun", options.tun, "--host", options.host, "--address", options.address, "--control", control, ...options.serve.flatMap(words)],
-      (_line, text) => {
-        if (options.log !== undefined) appendFileSync(options.log, `${text}\n`);
-        if (options.quiet !== true) process.stderr.write(pretty(text));
-      },
-    );
+    const daemon = await startDaemonProcess(["--control", control, ...serveArguments(options)], (_line, text) => {
+      if (options.logFile !== undefined) appendFileSync(options.logFile, `${text}\n`);
+      if (options.quiet !== true) process.stderr.write(pretty(text));
+    });
     try {
       const shell = process.env["SHELL"] ?? "/bin/sh";
       if (command.length === 0 && process.stdin.isTTY) {
-        print(`The daemon answers at ${options.address}; leave with exit or Ctrl-D. Try: curl http://${options.address.split("/")[0]}/`, process.stderr);
+        const address = firstAddress(daemon.ready);
+        print(`The daemon answers at ${address}; leave with exit or Ctrl-D. Try: curl http://${address}/`, process.stderr);
       }
       const child = spawn(command[0] ?? shell, command.slice(1), { stdio: "inherit", env: environment(dir, control) });
       const died = daemon.failure.catch((e: unknown) => {
@@ -94,18 +108,9 @@ function environment(dir: string, control: string): NodeJS.ProcessEnv {
   return { ...env, PATH: `${bin}:${env["PATH"]}`, GLASSTCP_CONTROL: control };
 }
 
-/** Splits as a shell does, quotes included, without anything else of a shell. */
-export function words(text: string): string[] {
-  const found: string[] = [];
-  const rest = text.replaceAll(/\s*((?:[^\s'"\\]|\\[^]|'[^']*'|"(?:[^"\\]|\\[^])*")+)/g, (_all, word: string) => {
-    found.push(
-      word.replaceAll(
-        /'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])/g,
-        (_part, single?: string, double?: string, escaped?: string) => single ?? double?.replaceAll(/\\(["\\$`])/g, "$1") ?? escaped ?? "",
-      ),
-    );
-    return "";
-  });
-  if (rest.trim() !== "") throw usageError(`--serve: unfinished quote in ${rest.trim()}`);
-  return found;
+/** The first address of the ready line, as a client types it. */
+function firstAddress(ready: LogLine): string {
+  const { address } = ready;
+  const first = String(Array.isArray(address) ? address[0] : (address ?? SERVE_OPTIONS.address.default));
+  return first.split("/")[0] ?? first;
 }
