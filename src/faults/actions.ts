@@ -102,6 +102,12 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       faults.note(rule, c, s, "set", `${a.field} ${a.relative && a.value >= 0 ? "+" : ""}${a.value}`);
       return "pass";
 
+    case "isn":
+      if (s.direction === "in" || !s.has(SYN)) return "pass";
+      c.shift = (a.value - s.sequence) | 0;
+      faults.note(rule, c, s, "isn", `${a.value >>> 0}`);
+      return "pass";
+
     case "hold": {
       faults.note(rule, c, s, "hold", a.ms === Infinity ? "until released" : formatDuration(a.ms));
       const kept = { c, s: s.own(), reading, left: 0 };
@@ -180,7 +186,7 @@ function set(field: string, relative: boolean, value: number, c: Tracked, s: Seg
 
 /** A segment to the peer at the very number that it waits for. */
 function sayToPeer(faults: Faults, c: Tracked, s: SegmentView, ctl: number, sequence = c.out.delivered ?? c.in.acked ?? c.out.next ?? 0): void {
-  faults.send("out", forge(s.localAddress, s.localPort, s.remoteAddress, s.remotePort, ctl, sequence, c.in.next ?? 0, 0xffff));
+  faults.send("out", forge(s.localAddress, s.localPort, s.remoteAddress, s.remotePort, ctl, (sequence + c.shift) | 0, c.in.next ?? 0, 0xffff));
 }
 
 /** RFC 9293 §3.5.2: a SYN is answered by an RST that acknowledges it, anything else by one that sits at RCV.NXT (RFC 5961 §3.2). */

@@ -156,6 +156,7 @@ export class Faults implements FaultRegistry, Filter {
     const now = this.clock.now();
     const c = this.#tracker.find(s, now);
     if (c.in.isn === undefined && c.out.isn === undefined && c.lastSeen === c.since) this.#learn(c, s);
+    if (c.shift !== 0 && s.direction === "in") s.shiftAcknowledged(-c.shift);
     const reading = observe(c, s);
     if (c.fate !== undefined) return this.#sealed(c, s);
     this.run(c, s, reading, 0);
@@ -232,6 +233,13 @@ export class Faults implements FaultRegistry, Filter {
   deliver(c: Tracked, s: SegmentView): void {
     if (c.fate !== undefined) return;
     countDelivered(c, s);
+    if (c.shift !== 0 && s.direction === "out") {
+      // A copy, for what is kept or sent twice must keep the stack's own numbers.
+      const moved = s.own();
+      moved.setSequence((s.sequence + c.shift) | 0);
+      moved.frame.seal();
+      return this.send("out", moved.frame);
+    }
     this.send(s.direction, s.frame);
   }
   send(direction: Direction, frame: Frame): void {

@@ -171,6 +171,7 @@ export const ACTIONS: Readonly<Record<string, Entry<ReadAction>>> = {
     return { do: "set", field, ...r.value(k, "a number, +N or -N", parseChange) };
   }),
   window: say("window 0", "short for set window", (r, k) => ({ do: "set", field: "window", ...r.value(k, "octets", parseChange) })),
+  isn: say("isn 4294967280", "the peer is given this initial sequence number of ours (also 0xfffffff0); numbers are translated both ways", (r, k) => ({ do: "isn", value: r.value(k, "a number from 0 to 4294967295", (t) => { const n = /^0x[0-9a-f]{1,8}$/i.test(t) ? Number(t) : parseWhole(t); return n === undefined || n > 0xffffffff ? undefined : n; }) })),
   hold: say("hold 4s", "kept until released, or for so long", (r) => ({ do: "hold", ms: r.optional(parseDuration) ?? Infinity })),
   rate: say("rate 1mbit queue 100", "leaves no faster than that; what the queue cannot take is dropped", (r, k) => {
     const bits = r.value(k, "a rate such as 10mbit or 100kB/s", (t) => parseRate(t) || undefined);

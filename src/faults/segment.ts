@@ -81,6 +81,15 @@ export class SegmentView {
     return true;
   }
 
+  /** Moves what the peer acknowledges, SACK blocks (RFC 2018 §3) included, by `octets`. */
+  shiftAcknowledged(octets: number): void {
+    const b = this.#bytes;
+    if ((this.ctl & ACK) !== 0) this.setAcknowledgment((this.acknowledgment + octets) | 0);
+    const sack = this.option(5);
+    if (sack !== undefined) for (let i = 0; i + 4 <= sack.length; i += 4) writeInt32(b, sack.at + i, (readInt32(b, sack.at + i) + octets) | 0);
+    this.frame.seal();
+  }
+
   /** The TCP checksum field is made wrong; a device that would complete it no longer may. */
   spoilChecksum(): void {
     this.frame.gsoSize = 0;

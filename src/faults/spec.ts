@@ -80,6 +80,8 @@ export type Action =
   | { readonly do: "rst" | "fin" }
   | { readonly do: "icmp"; readonly what: IcmpWhat; readonly mtu: number }
   | { readonly do: "set"; readonly field: Field; readonly relative: boolean; readonly value: number }
+  /** The peer is given this initial sequence number instead of our own; all numbers are translated both ways. */
+  | { readonly do: "isn"; readonly value: number }
   | { readonly do: "hold"; readonly ms: number }
   /** One queue for all that matches, `queue` segments deep. */
   | { readonly do: "rate"; readonly bits: number; readonly queue: number }
@@ -133,6 +135,7 @@ export function formatAction(a: Action): string {
     case "split": return `split ${a.size}`;
     case "icmp": return a.what === "frag" ? `icmp frag ${a.mtu}` : `icmp ${a.what}`;
     case "set": return `set ${a.field} ${a.relative && a.value >= 0 ? "+" : ""}${a.value}`;
+    case "isn": return `isn ${a.value}`;
     case "hold": return a.ms === Infinity ? "hold" : `hold ${formatDuration(a.ms)}`;
     case "rate": return `rate ${formatRate(a.bits)} queue ${a.queue}`;
   }

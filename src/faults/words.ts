@@ -87,7 +87,7 @@ const TIMES: Readonly<Record<string, number>> = { ms: 1, s: 1000, sec: 1000, m: 
 /** Milliseconds: `200ms`, `3s`, `0.5s`, `2m`, `1h`. */
 export function parseDuration(text: string): number | undefined {
   const m = /^(\d+(?:\.\d+)?)(us|ms|s|sec|m|min|h)$/i.exec(text);
-  return m === null ? undefined : Number(m[1]) * (TIMES[(m[2] as string).toLowerCase()] as number);
+  return m === null ? undefined : Number((Number(m[1]) * (TIMES[(m[2] as string).toLowerCase()] as number)).toPrecision(12));
 }
 
 /** A share from 0 to 1: `5%`, `0.05`. */

@@ -1,6 +1,6 @@
 /** What each fault does to the segments of a connection, in virtual time. Both ISNs lie just before a wrap. */
 import { describe, expect, test } from "vitest";
-import { Wire } from "./wire.js";
+import { checksumOk, Wire } from "./wire.js";
 
 const acts = (w: Wire): string[] => w.events.map((e) => (e.kind === "fault" ? `${e.fault} ${e.act}` : ""));
 
@@ -193,6 +193,20 @@ describe("what happens to it", () => {
     expect(w.say("out P. 1:101 ack 1\nout P. 101:201 ack 1\nin . 1:1 ack 101\nout . 1:1 ack 1")).toEqual(["out P. 1:101 ack 1"]);
     w.faults.clear();
     expect(w.say("in . 1:1 ack 101")).toHaveLength(1);
+  });
+  test("isn: the peer sees other numbers than our stack, both ways, SACK included", () => {
+    const w = new Wire("out isn 100");
+    w.say("in S 0:0\nout S. 0:0 ack 1");
+    const raw = (i: number): number => { const b = w.frames[i]?.frame.bytes as Uint8Array; return new DataView(b.buffer, b.byteOffset).getUint32(24); };
+    expect(raw(1)).toBe(100);
+    const ack = w.make("in", 16, 1, 0, 1, 1000);
+    new DataView(ack.bytes.buffer).setUint32(28, 101);
+    ack.seal();
+    w.faults.incoming(ack);
+    expect(w.log.at(-1)).toBe("in . 1:1 ack 1");
+    w.say("out P. 1:11 ack 1\nout P. 1:11 ack 1");
+    expect([raw(3), raw(4)]).toEqual([101, 101]);
+    expect(w.frames.every(({ frame }) => checksumOk(frame))).toBe(true);
   });
   test("icmp answers in the name of the other end and quotes the segment", () => {
     const w = new Wire("syn icmp host");

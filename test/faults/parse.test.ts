@@ -83,7 +83,7 @@ test("the canonical text of any fault reads back to the same fault", () => {
     fc.subarray(Object.keys(CLASSES), { minLength: 1 }).map((c) => `match ${c.join(",")}`),
     count.map((n) => `nth ${n}..`), count.map((n) => `byte ${n}..${n + 10}`), fc.constantFrom("state ESTAB", "flags S.", "flags none", "has P", "len >10", "len 0", "time 1s..2.5s", "for 1500ms", "source 10.0.0.0/8", "conn 3", "probability 12.5%", "times 2", "every 3", "as name-1"),
   );
-  const action = fc.oneof(fc.constantFrom("drop", "badsum", "rst", "fin", "blackhole", "hold", "reorder", "corrupt 3", "mangle", "icmp host", "icmp frag 1280", "burst 1% 30%", "rate 1.5mbit", "rate 100B/s queue 5", "set ack +1000", "set seq -1", "window 0", "set mss 0"), count.map((n) => `delay ${n}ms jitter ${n}us`), count.map((n) => `truncate ${n}`), count.map((n) => `split ${n}`), count.map((n) => `loss ${n / 1000}`), count.map((n) => `hold ${n}ms`));
+  const action = fc.oneof(fc.constantFrom("drop", "badsum", "rst", "fin", "blackhole", "hold", "reorder", "corrupt 3", "mangle", "icmp host", "icmp frag 1280", "burst 1% 30%", "rate 1.5mbit", "rate 100B/s queue 5", "set ack +1000", "set seq -1", "window 0", "set mss 0", "isn 0xfffffff0"), count.map((n) => `delay ${n}ms jitter ${n}us`), count.map((n) => `truncate ${n}`), count.map((n) => `split ${n}`), count.map((n) => `loss ${n / 1000}`), count.map((n) => `hold ${n}ms`));
   fc.assert(fc.property(fc.array(condition, { maxLength: 5 }), action, (conditions, a) => {
     const spec = parseFault([...conditions, a].join(" "));
     expect(parseFault(formatFault(spec))).toEqual(spec);
