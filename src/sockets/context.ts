@@ -30,8 +30,7 @@ export class Context {
   readonly lifetime = new Lifetime();
   /** Strings are encoded here on their way into a send queue. */
   readonly scratch = Buffer.allocUnsafeSlow(BLOCK);
-  /** A gathering block that nobody uses now. */
-  spare: Buffer | undefined;
+  readonly block = new Block();
   #turn: Handle[] = [];
 
   constructor(stack: StackLike, now: () => Millis, lookup: LookupFunction | undefined) {
@@ -48,6 +47,37 @@ export class Context {
     const turn = this.#turn;
     this.#turn = [];
     for (const handle of turn) handle.pump();
+    this.block.rewind();
+  }
+}
+
+/** Where small segments are gathered during a turn, each connection's in a row. */
+class Block {
+  bytes: Buffer = Buffer.allocUnsafeSlow(BLOCK);
+  used = 0;
+  /** Whose octets are at the end, and may be added to. */
+  owner: Handle | undefined;
+  #handedOut = false;
+
+  /** A chunk for a reader to keep. A small one is copied out, so that it does not keep the block. */
+  cut(from: Buffer, start: number, octets: number): Buffer {
+    const part = from.subarray(start, start + octets) as Buffer;
+    if (octets < BLOCK / 4) return Buffer.from(part);
+    if (from === this.bytes) this.#handedOut = true;
+    return part;
+  }
+  /** The block is full; connections that still have octets in the old one keep hold of it. */
+  renew(): void {
+    this.bytes = Buffer.allocUnsafeSlow(BLOCK);
+    this.#handedOut = false;
+    this.used = 0;
+    this.owner = undefined;
+  }
+  /** The turn is over, and all that was gathered is handed over. */
+  rewind(): void {
+    if (this.#handedOut) this.renew();
+    this.used = 0;
+    this.owner = undefined;
   }
 }
 

@@ -14,9 +14,9 @@ import { CODE_OF, errnoError } from "./errors.js";
 import type { Server } from "./server.js";
 import type { Socket } from "./socket.js";
 
-/** A chunk that is sent by reference carries the memory that it lies in, and where. */
-export const SHARED = Symbol("shared");
-export interface SharedChunk extends Uint8Array {
+/** A chunk that is sent by reference carries the memory that it lies in. */
+export const SHARED = Symbol("glasstcp.shared");
+export interface SharedChunk extends Buffer {
   [SHARED]?: { readonly memory: Memory; readonly offset: number };
 }
 
@@ -55,8 +55,10 @@ export class Handle implements ConnectionUser {
 
   #queued = false;
   #eof = false;
-  #block: Buffer | undefined;
-  #blockUsed = 0;
+  /** Octets of this connection in the context's block, from `#start` on. */
+  #gathered = 0;
+  #start = 0;
+  #from: Buffer | undefined;
   #keepsAlive = false;
   #referenced = true;
 
@@ -102,7 +104,7 @@ export class Handle implements ConnectionUser {
     this.socket = undefined;
     this.server = undefined;
     this.reading = false;
-    this.#block = undefined;
+    this.#gathered = 0;
     this.#chunk = undefined;
     this.#rest = undefined;
     this.#deactivate();
@@ -129,33 +131,18 @@ export class Handle implements ConnectionUser {
   readable(conn: Connection): void {
     if (!this.reading) return;
     const socket = this.socket as Socket;
-    if (this.onread === undefined && discards(socket)) {
-      const n = conn.readable;
-      conn.skip(n);
-      this.bytesRead += n;
-      socket._unrefTimer();
-      return;
+    if (this.onread === undefined) {
+      if (discards(socket)) {
+        this.#discard(conn);
+        socket._unrefTimer();
+        return;
+      }
+      if (conn.readable < LARGE) {
+        this.#gather(conn, socket);
+        return;
+      }
     }
-    if (conn.readable >= LARGE) {
-      this.pump();
-      return;
-    }
-    if (!this.#queued) {
-      this.#queued = true;
-      this.context.atEndOfTurn(this);
-      return;
-    }
-    // A second small segment in one turn: gather them, so that the reader gets one chunk and each octet is copied once.
-    if (this.onread !== undefined || !flows(socket)) return;
-    let block = this.#block;
-    if (block === undefined) {
-      block = this.context.spare ?? Buffer.allocUnsafeSlow(BLOCK);
-      this.context.spare = undefined;
-      this.#block = block;
-      this.#blockUsed = 0;
-    }
-    this.#blockUsed += conn.receive(block, this.#blockUsed, Math.min(conn.readable, BLOCK - this.#blockUsed));
-    if (this.#blockUsed === BLOCK) this.pump();
+    this.pump();
   }
 
   writable(_conn: Connection): void {
@@ -215,14 +202,11 @@ export class Handle implements ConnectionUser {
     this.#queued = false;
     const conn = this.conn, socket = this.socket;
     if (conn === undefined || socket === undefined) return;
-    if (this.#block !== undefined) this.#giveBlock(socket);
+    if (this.#gathered > 0) this.#giveGathered(socket);
     while (this.reading && conn === this.conn && conn.readable > 0) {
       if (this.onread !== undefined) this.#giveToUser(conn, this.onread);
-      else if (discards(socket)) {
-        const n = conn.readable;
-        conn.skip(n);
-        this.bytesRead += n;
-      } else this.#give(conn, socket);
+      else if (discards(socket)) this.#discard(conn);
+      else this.#give(conn, socket);
     }
     if (this.reading && conn === this.conn && conn.readable === 0) this.#finish(conn, socket);
   }
@@ -246,16 +230,38 @@ export class Handle implements ConnectionUser {
     if (!socket.push(chunk)) this.reading = false;
   }
 
-  #giveBlock(socket: Socket): void {
-    const block = this.#block as Buffer, used = this.#blockUsed;
-    this.#block = undefined;
-    // A block that is mostly empty would be kept whole by a reader who keeps the chunk.
-    if (used < BLOCK / 4) {
-      this.context.spare = block;
-      const chunk = Buffer.allocUnsafe(used);
-      block.copy(chunk, 0, 0, used);
-      this.#deliver(socket, chunk, used);
-    } else this.#deliver(socket, block.subarray(0, used) as Buffer, used);
+  #discard(conn: Connection): void {
+    const n = conn.readable;
+    conn.skip(n);
+    this.bytesRead += n;
+  }
+
+  /**
+   * Takes a small segment out of the device's ring at once, and hands it over at the end of the turn: the reader gets
+   * one chunk for all that came in a row, and what a reset follows within the same turn is not lost.
+   */
+  #gather(conn: Connection, socket: Socket): void {
+    const { block } = this.context;
+    if (block.owner !== this || block.used === BLOCK) {
+      if (this.#gathered > 0) this.pump();
+      if (!this.reading || conn !== this.conn) return;
+      if (block.used + LARGE > BLOCK) block.renew();
+      block.owner = this;
+      this.#start = block.used;
+      this.#from = block.bytes;
+    }
+    const room = flows(socket) ? LARGE : Math.max(socket.readableHighWaterMark, 1) - socket.readableLength - this.#gathered;
+    const n = room > 0 ? conn.receive(block.bytes, block.used, Math.min(conn.readable, BLOCK - block.used, room)) : 0;
+    block.used += n;
+    this.#gathered += n;
+    this.#soon();
+  }
+
+  #giveGathered(socket: Socket): void {
+    const { block } = this.context, octets = this.#gathered;
+    this.#gathered = 0;
+    if (block.owner === this) block.owner = undefined;
+    this.#deliver(socket, block.cut(this.#from as Buffer, this.#start, octets), octets);
   }
 
   #giveToUser(conn: Connection, onread: OnRead): void {

@@ -5,6 +5,7 @@ import type { EventEmitter } from "node:events";
 import type { Millis } from "../tcp/time.js";
 import { Context, type StackLike } from "./context.js";
 import { Server, type ListenOptions, type ServerOptions } from "./server.js";
+import { share } from "./shared.js";
 import { normalizeArgs, Socket, type ConnectOptions, type SocketOptions } from "./socket.js";
 
 export interface NetOptions {
@@ -49,6 +50,11 @@ export interface Net {
   readonly getDefaultAutoSelectFamilyAttemptTimeout: () => number;
   readonly setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void;
   /**
+   * Extension: a copy of `bytes` that every socket of this API sends by reference, through whatever layers hand it on
+   * whole (`socket.write`, `response.write`). It must never change.
+   */
+  share(bytes: Uint8Array): Buffer;
+  /**
    * Extension: lets any server of Node's (http, https, http2, tls, or a framework's) serve connections of this stack.
    * @returns the listening side; closing it leaves `server` as it is
    */
@@ -88,6 +94,7 @@ export function createNet(stack: StackLike, options: NetOptions): Net & { readon
     setDefaultAutoSelectFamily: nodeNet.setDefaultAutoSelectFamily,
     getDefaultAutoSelectFamilyAttemptTimeout: nodeNet.getDefaultAutoSelectFamilyAttemptTimeout,
     setDefaultAutoSelectFamilyAttemptTimeout: nodeNet.setDefaultAutoSelectFamilyAttemptTimeout,
+    share,
     serve: (server, where, serverOptions) => {
       // As http.Server sets its own sockets up: half open, so that a client may end its request, and without Nagle.
       const own = createServer({ allowHalfOpen: true, noDelay: true, ...serverOptions }, (socket) => { server.emit("connection", socket); });

@@ -7,15 +7,15 @@ import { isIP, type AddressInfo, type BlockList, type LookupFunction, type Socke
 import { addAbortSignal, Duplex } from "node:stream";
 import type { TcpOptions } from "../tcp/options.js";
 import type { Status } from "../tcp/status.js";
-import type { Memory } from "../wire/memory.js";
 import type { Context } from "./context.js";
 import { codeOfThrown, hostPortError } from "./errors.js";
-import { Handle, SHARED, type OnRead, type Piece, type SharedChunk } from "./handle.js";
+import { Handle, type OnRead, type Piece } from "./handle.js";
 import {
   badPort, checkBoolean, checkDuration, checkFunction, checkInt32, checkNumber, checkPort, closedBeforeConnection,
   endedByPeer, invalidArgType, invalidArgValue, invalidFamily, invalidIp, ipBlocked, missingArgs, socketClosed,
 } from "./node-errors.js";
 import type { Server } from "./server.js";
+import { shared } from "./shared.js";
 
 /** Options of `new Socket()`; those of `net.Socket` but for `fd`. */
 export interface SocketOptions {
@@ -323,14 +323,12 @@ export class Socket extends Duplex {
 
   /**
    * Writes by reference: the octets are sent from where they lie, and must never change afterwards. Otherwise as `write`.
-   * An extension: node:net has no such thing.
+   * An extension: node:net has no such thing. Octets that are sent more than once are best made by `net.share()`.
+   * @param bytes memory that stays where it is (not a view of a buffer that is resized or transferred)
    * @returns false when the caller should wait for `drain`
    */
-  writeShared(memory: Memory, offset = 0, length: number = memory.bytes.length - offset, done?: WriteCallback): boolean {
-    const { bytes } = memory;
-    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset + offset, length) as SharedChunk;
-    chunk[SHARED] = { memory, offset };
-    return this.write(chunk, done);
+  writeShared(bytes: Uint8Array, done?: WriteCallback): boolean {
+    return this.write(shared(bytes), done);
   }
 
   override _final(done: WriteCallback): void {
