@@ -48,7 +48,7 @@ export const SCHEMAS = {
   },
   options: { response: { 200: { type: "object", properties: { options: list } }, ...errors } },
   setOptions: {
-    body: { type: "object", minProperties: 1, additionalProperties: { type: ["string", "number", "boolean"] } },
+    body: { type: "object", minProperties: 1, additionalProperties: { type: "string" } },
     response: { 200: { type: "object", properties: { options: list } }, ...errors },
   },
   faults: { response: { 200: { type: "object", properties: { faults: list } }, ...errors } },

@@ -56,8 +56,8 @@ export function controlApp(target: ControlTarget): FastifyInstance {
   app.get("/metrics", async (_request, reply) => reply.type("text/plain; version=0.0.4; charset=utf-8").send(await target.metrics()));
 
   app.get("/v1/options", { schema: SCHEMAS.options }, () => ({ options: target.options() }));
-  app.patch<{ Body: Record<string, string | number | boolean> }>("/v1/options", { schema: SCHEMAS.setOptions }, (request) =>
-    ({ options: Object.entries(request.body).map(([name, value]) => target.setOption(name, String(value))) }));
+  app.patch<{ Body: Record<string, string> }>("/v1/options", { schema: SCHEMAS.setOptions }, (request) =>
+    ({ options: Object.entries(request.body).map(([name, value]) => target.setOption(name, value)) }));
 
   app.get("/v1/faults", { schema: SCHEMAS.faults }, () => ({ faults: target.faults.list() }));
   app.post<{ Body: { spec: string } }>("/v1/faults", { schema: SCHEMAS.addFault }, (request, reply) => {

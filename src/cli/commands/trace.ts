@@ -52,7 +52,7 @@ Examples:
         const lost = line.startsWith('{"event":"lost"') ? (JSON.parse(line) as { lost: number }).lost : undefined;
         const text = pretty === undefined ? `${line}\n` : lost === undefined ? pretty(line) : `… ${lost} events lost: this terminal is too slow\n`;
         if (!process.stdout.write(text)) await new Promise((resolve) => process.stdout.once("drain", resolve));
-        if (--left <= 0) stop.abort();
+        if (--left <= 0) break;
       }
     });
 }

@@ -20,10 +20,13 @@ export const SHOWN = {
   all: STATES,
 } as const;
 
+/** Spellings that ss takes and nobody else. */
+const SS_ONLY: Readonly<Record<string, State>> = { "unconnected": "CLOSED", "syn-rcv": "SYN-RECEIVED" };
+
 function statesOf(word: string): readonly State[] {
   const group = GROUPS[word.toLowerCase()];
   if (group !== undefined) return group;
-  const state = parseState(word === "unconnected" ? "UNCONN" : word);
+  const state = parseState(SS_ONLY[word.toLowerCase()] ?? word);
   if (state === undefined)
     throw usageError(`wrong state name: ${word}`, `states: ${STATES.map((s) => s.toLowerCase()).join(", ")}; groups: ${Object.keys(GROUPS).join(", ")}`);
   return [state];
