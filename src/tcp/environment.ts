@@ -51,8 +51,10 @@ export class Environment {
   readonly pages: PagePool;
   readonly random: () => number;
   outlet!: Outlet;
-  /** The time of the turn that runs, or of the last one: what user calls go by, who bring no time of their own. */
+  /** The time of the turn that runs, or of the last one. */
   now = 0 as Millis;
+  /** What user calls go by, for they bring no time of their own: the last turn's, unless whoever drives the stack knows better. */
+  time: () => Millis = () => this.now;
   readonly counters: TcpCounters = {
     activeOpens: 0, passiveOpens: 0, established: 0, attemptFails: 0, resetsIn: 0, resetsOut: 0, segmentsIn: 0, segmentsOut: 0, retransmits: 0, fastRetransmits: 0,
     timeouts: 0, tailLossProbes: 0, spuriousRecoveries: 0, challengeAcks: 0, challengeAcksLimited: 0, pawsDrops: 0, zeroWindowProbes: 0, keepAliveProbes: 0,

@@ -65,6 +65,8 @@ export const OPTIONS = {
   pmtuProbing: bool(false, "RFC 4821", "find the path MTU without ICMP, after timeouts"),
   minPmtu: num(552, 68, 1_500, "octets", "RFC 1191 §3 (68); Linux min_pmtu 552", "ICMP cannot push the MTU below this"),
 
+  icmpAbortsOpen: bool(true, "RFC 9293 §3.9.2.2; Linux", "network or host unreachable ends an active open at once; off: it is soft (SHLD-25)"),
+
   // Probes and lifetimes
   keepAlive: bool(false, "RFC 9293 §3.8.4 MUST-25", "probe idle connections"),
   keepAliveIdle: num(2 * HOUR, 1, 24 * HOUR * 31, "ms", "RFC 9293 §3.8.4 MUST-28", "idle time before the first probe"),

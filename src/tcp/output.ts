@@ -82,8 +82,9 @@ function retransmit(t: Tcb, now: Millis): void {
 /** Sends a record again, or as much of it as `limit` octets allow in whole segments. */
 export function resend(t: Tcb, r: Sent, limit: number, now: Millis): void {
   const text = textLength(t, r);
+  const size = segmentSize(t);
   let length = Math.min(text, Math.max(limit, 1), maxText(t));
-  if (length < text && length > t.mss) length -= length % t.mss;
+  if (length < text && length > size) length -= length % size;
   if (length > 0) length = t.sendQueue.reach(r.start, length);
   if (length < text) t.board.splitRecord(r, add(r.start, length));
   const fin = (r.ctl & FIN) !== 0;
@@ -102,17 +103,15 @@ function countRetransmission(t: Tcb, octets: number): void {
   t.env.counters.retransmits++;
 }
 
-/** Largest text of one segment now: a super-segment where the device cuts, else one MSS less options that come and go. */
-function maxText(t: Tcb): number {
-  const own = t.mss - sackSpace(t);
-  const most = t.env.outlet.maxText;
-  return most > own ? Math.max(own, most - (most % t.mss)) : own;
+/** Text that each segment carries now: SACK blocks take their room from it (RFC 6691 §2). */
+export function segmentSize(t: Tcb): number {
+  const blocks = t.sackOk ? sackBlocks(t) : 0;
+  return blocks === 0 ? t.mss : Math.max(1, t.mss - 4 - 8 * blocks);
 }
-/** Octets that SACK blocks take from the text of each segment (RFC 6691 §2). */
-function sackSpace(t: Tcb): number {
-  if (!t.sackOk) return 0;
-  const blocks = sackBlocks(t);
-  return blocks === 0 ? 0 : 4 + 8 * blocks;
+/** Largest text to hand over at once: a super-segment of whole segments where the device cuts, else one segment. */
+function maxText(t: Tcb): number {
+  const size = segmentSize(t), most = t.env.outlet.maxText;
+  return most > size ? most - (most % size) : size;
 }
 function sackBlocks(t: Tcb): number {
   const most = t.ts.on ? 3 : 4;
@@ -124,53 +123,56 @@ function sendNew(t: Tcb, now: Millis): void {
   if (t.state !== "ESTABLISHED" && t.state !== "CLOSE-WAIT" && !t.closing) return;
   restartIfIdle(t, now);
   t.cwndLimited = false;
+  const size = segmentSize(t), most = maxText(t);
   for (;;) {
     const available = diff(t.snd.nxt, t.end);
     const finDue = t.closing && !t.finSent;
     if (available <= 0 && !finDue) return limited(t, "app", now);
     if (t.board.lost.octets > 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
     const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
-    const room = t.cwnd + limitedTransmit(t) - t.recovery.pipe;
-    let length = Math.min(available, usable, maxText(t));
+    const room = t.cwnd - pipeForNew(t);
+    let length = Math.min(available, usable, most);
     if (length > room) {
       // A whole segment or nothing: silly windows of the network's are as silly as the peer's.
-      length = room - (room % t.mss);
+      length = room - (room % size);
       if (length <= 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
     }
-    if (length < available && length > t.mss) length -= length % t.mss;
+    if (length < available && length > size) length -= length % size;
     if (length < 0 || (length === 0 && available > 0) || (available === 0 && usable < 1)) return windowShut(t, now);
     let fin = finDue && length === available && length < usable;
     if (length > 0) {
-      if (length > t.mss && length % t.mss !== 0 && !fin && !mayTail(t)) length -= length % t.mss;
-      if (!worthASegment(t, length, available, usable, fin)) {
-        if (length < t.mss && usable < available && t.board.isEmpty) windowShut(t, now);
+      if (length > size && length % size !== 0 && !fin && !mayTail(t)) length -= length % size;
+      if (!worthASegment(t, length, size, available, usable, fin)) {
+        if (length < size && usable < available && t.board.isEmpty) windowShut(t, now);
         return limited(t, "app", now);
       }
       const reach = t.sendQueue.reach(t.snd.nxt, length);
-      if (reach < length) { length = reach > t.mss ? reach - (reach % t.mss) : reach; fin = false; }
+      if (reach < length) { length = reach > size ? reach - (reach % size) : reach; fin = false; }
     }
-    transmitNew(t, length, fin, now);
+    transmitNew(t, length, size, fin, now);
   }
 }
 
 /** Records and sends what follows SND.NXT. */
-function transmitNew(t: Tcb, length: number, fin: boolean, now: Millis): void {
+function transmitNew(t: Tcb, length: number, size: number, fin: boolean, now: Millis): void {
   const start = t.snd.nxt, end = add(start, length + (fin ? 1 : 0));
   t.board.push(start, end, fin ? FIN : 0, now);
   t.snd.nxt = end;
   if (fin) t.finSent = true;
-  if (length % t.mss !== 0) t.smallSentEnd = add(start, length);
+  if (length % size !== 0) t.smallSentEnd = add(start, length);
   t.lastDataSentAt = now;
   t.recovery.sentNew(length);
   sendText(t, start, length, fin, false, now);
   t.recovery.rearm(now, false);
 }
 
-/** RFC 3042: one new segment on each of the first two duplicate ACKs; with SACK the pipe has shrunk by as much already. */
-function limitedTransmit(t: Tcb): number {
-  if (!t.options.limitedTransmit || t.recovery.phase !== "disorder" || t.sackOk) return 0;
-  // `pipe` has let go of a segment per duplicate already: without limited transmit that would have to be added back.
-  return 0;
+/**
+ * What counts as being in the network when new text is considered. Each duplicate ACK has taken a segment from the pipe,
+ * which is the limited transmit of RFC 3042; without it that room is used only once recovery has begun.
+ */
+function pipeForNew(t: Tcb): number {
+  if (t.options.limitedTransmit || t.recovery.phase !== "disorder") return t.recovery.pipe;
+  return t.board.pipe + t.board.sackedOctets;
 }
 
 /** RFC 5681 §4.1: after an idle RTO the old window means nothing. */
@@ -193,8 +195,8 @@ function mayTail(t: Tcb): boolean {
 }
 
 /** §3.8.6.2.1, the sender's silly-window avoidance, with Nagle and cork. */
-function worthASegment(t: Tcb, length: number, available: number, usable: number, fin: boolean): boolean {
-  if (length >= t.mss) return true; // (1) a full-sized segment
+function worthASegment(t: Tcb, length: number, size: number, available: number, usable: number, fin: boolean): boolean {
+  if (length >= size) return true; // (1) a full-sized segment
   if (fin) return true;
   if (length === available) { // (2) all that there is
     if (t.cork) return false;
@@ -233,8 +235,8 @@ export function probeWindow(t: Tcb, now: Millis): void {
     return;
   }
   const available = diff(t.snd.nxt, t.end);
-  if (available > 0) transmitNew(t, Math.min(available, Math.max(1, Math.min(usable, t.mss))), false, now);
-  else if (t.closing && !t.finSent) transmitNew(t, 0, true, now);
+  if (available > 0) transmitNew(t, Math.min(available, Math.max(1, Math.min(usable, t.mss))), t.mss, false, now);
+  else if (t.closing && !t.finSent) transmitNew(t, 0, t.mss, true, now);
 }
 
 /** Keep-alive probe (§3.8.4): SEG.SEQ = SND.NXT-1, no text. */
@@ -253,7 +255,7 @@ export function probeTail(t: Tcb, now: Millis): void {
   if (available > 0 && usable >= Math.min(available, t.mss)) {
     const length = t.sendQueue.reach(t.snd.nxt, Math.min(available, t.mss));
     const fin = t.closing && !t.finSent && length === available && length < usable;
-    transmitNew(t, length, fin, now);
+    transmitNew(t, length, t.mss, fin, now);
     t.recovery.tlp.sent(t.snd.nxt, false);
   } else {
     let last = t.board.last;

@@ -3,6 +3,8 @@ import type { Memory } from "../wire/memory.js";
 
 /** Octets per page. A 64 KiB super-segment spans at most five, within the eight pieces that a frame may gather. */
 export const PAGE = 16_384;
+/** Pages that only received text may take. */
+const RESERVE = 64;
 
 export class PagePool {
   readonly memory: Memory;
@@ -20,7 +22,11 @@ export class PagePool {
   }
 
   get used(): number { return this.capacity - this.#count; }
+  /** Pages left for whoever may not touch the reserve. */
+  get available(): number { return Math.max(0, this.#count - RESERVE); }
   /** Offset of a page in `memory`, or -1 when none is left. */
   take(): number { return this.#count === 0 ? -1 : (this.#free[--this.#count] as number); }
+  /** The same for what is to be sent: it leaves the reserve, so that what has arrived and was promised a place gets it. */
+  takeForSending(): number { return this.#count <= RESERVE ? -1 : this.take(); }
   give(page: number): void { this.#free[this.#count++] = page; }
 }

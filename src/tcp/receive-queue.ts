@@ -62,6 +62,8 @@ export class ReceiveQueue {
    */
   place(at: Seq, memory: Memory, offset: number, length: number): number {
     if (length === 0) return 0;
+    // Lent text is promised a place before it is counted as received.
+    if (this.#pool.available < length / PAGE + 2) return -1;
     if (at === this.next && this.ranges.length === 0) {
       if (!this.settle()) return -1;
       this.#lent = memory;
@@ -94,15 +96,6 @@ export class ReceiveQueue {
     }
     return false;
   }
-  /** Takes back lent text for which there is no memory: it has not arrived. @returns octets forgotten */
-  forget(): number {
-    const n = this.#lentLength;
-    this.next = add(this.next, -n);
-    this.#lent = undefined;
-    this.#lentLength = 0;
-    return n;
-  }
-
   /** The first contiguous octets. */
   peek(): Uint8Array {
     const stored = this.readable - this.#lentLength;

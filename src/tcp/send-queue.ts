@@ -156,7 +156,7 @@ export class SendQueue {
   #tail(): Chunk | undefined {
     const last = this.#chunks[this.#chunks.length - 1];
     if (last !== undefined && this.#first < this.#chunks.length && last.page >= 0 && last.length < PAGE) return last;
-    const page = this.#pool.take();
+    const page = this.#pool.takeForSending();
     if (page < 0) return undefined;
     const chunk = new Chunk(this.#pool.memory, page, page);
     this.#push(chunk);

@@ -16,6 +16,7 @@ import { add, diff, seq, type Seq } from "./seq.js";
 import { EDGES, type State } from "./state.js";
 import { after, type Millis } from "./time.js";
 import { TimerTable } from "./timers.js";
+import { Wake } from "./wake.js";
 
 /** The two ends of a connection. The core passes it on and never looks inside. */
 export interface Path {
@@ -188,9 +189,16 @@ export class Tcb implements Window {
   /** Upcalls owed: the bits above. */
   tell = 0;
   closedBy: ClosedBy | undefined;
+  /** The last ICMP error about this connection, for the user to ask. */
+  icmpError: { readonly type: number; readonly code: number } | undefined;
   /** For the stack: whether this is in its list of touched connections, and when its timer wakes it. */
   touched = false;
-  wakeAt: number = Infinity;
+  removed = false;
+  /** The listener that this is a half-open child of; opaque to the core. */
+  listener: unknown;
+  toldEstablished = false;
+  toldClosed = false;
+  wake = new Wake(this);
 
   constructor(id: number, path: Path, env: Environment, options: Readonly<TcpOptions>, passive: boolean, mtu: number, now: Millis) {
     this.id = id;
@@ -225,6 +233,8 @@ export class Tcb implements Window {
   /** Sequence number after the last octet written; the FIN's own number. */
   get end(): Seq { return this.sendQueue.end; }
   get finAcknowledged(): boolean { return this.finSent && this.snd.una === this.snd.nxt; }
+
+  get isClosed(): boolean { return this.state === "CLOSED"; }
 
   /** Timestamp clock: 1 ms a tick (RFC 7323 §5.4). */
   tsNow(now: Millis): number { return (Math.floor(now) + this.ts.offset) | 0; }

@@ -52,8 +52,7 @@ export function urgentOffset(t: Tcb): number | undefined {
   return t.rcv.up === undefined ? undefined : Math.max(0, diff(t.receiveQueue.base, t.rcv.up));
 }
 
-/** The time at which calls happen is that of the turn that follows; ages in events are taken from the last one. */
-const clock = (t: Tcb): Millis => t.env.now;
+const clock = (t: Tcb): Millis => t.env.time();
 
 /** §3.10.4. */
 export function close(t: Tcb): void {

@@ -1,0 +1,459 @@
+/** The stack: frames in, connections and listeners, frames out. Knows no clock, no device and no socket. */
+import { Connection } from "../tcp/connection.js";
+import { Environment, type Outlet } from "../tcp/environment.js";
+import type { Observer, TcpEvent } from "../tcp/events.js";
+import { openActively, openPassively } from "../tcp/handshake.js";
+import { icmpArrives } from "../tcp/icmp-arrives.js";
+import { initialSequence, keyedHash } from "../tcp/isn.js";
+import { DEFAULTS, type TcpOptions, validate } from "../tcp/options.js";
+import { PagePool } from "../tcp/pages.js";
+import { inClosed, inListen, segmentArrives } from "../tcp/segment-arrives.js";
+import { add, type Seq, toWire } from "../tcp/seq.js";
+import { type Tcb, Tcb as TcbClass, TELL_CLOSED, TELL_DRAINED, TELL_ENDED, TELL_ESTABLISHED, TELL_ICMP, TELL_READABLE, TELL_RETRANSMITTING, TELL_URGENT, TELL_WRITABLE } from "../tcp/tcb.js";
+import type { Millis } from "../tcp/time.js";
+import { timeouts } from "../tcp/timeouts.js";
+import { output } from "../tcp/output.js";
+import { reset } from "../tcp/user-calls.js";
+import type { ConnectionUser } from "../tcp/user.js";
+import type { Offload, RxRing, TxRing } from "../wire/frames.js";
+import { ICMP_ECHO_REQUEST, ICMP_UNREACHABLE, IcmpMessage, isIcmpError, parseIcmp, UNREACHABLE_PROTOCOL } from "../wire/icmp.js";
+import { contains, formatAddress, Ipv4Header, isUnusablePeer, parseAddress, parseIpv4, parsePrefix, type Prefix, PROTOCOL_ICMP, PROTOCOL_TCP } from "../wire/ipv4.js";
+import type { Memory } from "../wire/memory.js";
+import { ACK, formatCtl, RST, Segment, SYN } from "../wire/segment.js";
+import { parseTcp, type SegmentHeader } from "../wire/tcp.js";
+import { createMemory } from "../wire/wasm-memory.js";
+import { Demux } from "./demux.js";
+import { StackError } from "./errors.js";
+import { Flow } from "./flow.js";
+import { LIMIT_DEFAULTS, type StackLimits } from "./limits.js";
+import { type Accept, Listener, ListenerTable } from "./listener.js";
+import { EphemeralPorts } from "./ports.js";
+import { RateLimit } from "./rate.js";
+import { describeOptions } from "./segment-text.js";
+import { Transmitter } from "./transmitter.js";
+import { Wheel } from "./wheel.js";
+
+export interface StackConfig {
+  /** "10.77.0.2", or prefixes "10.77.1.0/24": every address in them is ours. */
+  readonly addresses: readonly string[];
+  /** Largest IP packet of the link, octets. */
+  readonly mtu: number;
+  /** Four random words: initial sequence numbers (RFC 6528), hashing, ports. */
+  readonly secret: Uint32Array;
+  /** Uniform 32-bit numbers; seeded in tests. */
+  readonly random: () => number;
+  readonly options?: Partial<TcpOptions>;
+  readonly limits?: Partial<StackLimits>;
+  readonly observer?: Observer;
+  /** When the stack starts; default 0. */
+  readonly now?: Millis;
+  /** Page memory to use instead of making one (several small stacks in one test). */
+  readonly memory?: Memory;
+}
+
+/** Where connections are counted besides the core's counters. */
+export interface StackCounters {
+  framesIn: number;
+  framesOut: number;
+  connections: number;
+  halfOpen: number;
+  timeWait: number;
+  orphans: number;
+  listenOverflows: number;
+  pagesUsed: number;
+  pagesCapacity: number;
+}
+
+const NOBODY: ConnectionUser = { established() {}, readable() {}, writable() {}, ended() {}, closed() {} };
+
+export class Stack implements Outlet {
+  /** Called when a user call outside of a turn left something to do; whoever drives the stack sets it. */
+  onWork: () => void = () => {};
+  readonly env: Environment;
+  readonly options: Readonly<TcpOptions>;
+  readonly limits: Readonly<StackLimits>;
+  readonly mtu: number;
+
+  readonly #prefixes: readonly Prefix[];
+  readonly #secret: Uint32Array;
+  readonly #demux: Demux;
+  readonly #wheel: Wheel;
+  readonly #listeners = new ListenerTable();
+  readonly #ports: EphemeralPorts;
+  readonly #perSource = new Map<number, number>();
+  readonly #connections = new Map<number, Tcb>();
+  readonly #icmpRate: RateLimit;
+  readonly #resetRate: RateLimit;
+  #lastId = 0;
+  #rx: RxRing | undefined;
+  #out: Transmitter | undefined;
+  /** Connections that may have something to send, to tell or to schedule. */
+  #touched: Tcb[] = [];
+  #inTurn = false;
+  #batchEnd: (() => void)[] = [];
+
+  // One of each, filled again for every frame.
+  readonly #ip = new Ipv4Header();
+  readonly #segment = new Segment();
+  readonly #icmp = new IcmpMessage();
+  readonly #counts: StackCounters = { framesIn: 0, framesOut: 0, connections: 0, halfOpen: 0, timeWait: 0, orphans: 0, listenOverflows: 0, pagesUsed: 0, pagesCapacity: 0 };
+
+  /** @throws StackError EINVAL for an address that is none; RangeError for an option out of bounds */
+  constructor(config: StackConfig) {
+    this.#prefixes = config.addresses.map((text) => {
+      const p = parsePrefix(text);
+      if (p === undefined) throw new StackError("EINVAL", `"${text}" is not an IPv4 address or prefix`);
+      return p;
+    });
+    this.options = Object.freeze({ ...DEFAULTS, ...validate({ ...config.options }) });
+    this.limits = Object.freeze({ ...LIMIT_DEFAULTS, ...config.limits });
+    this.mtu = config.mtu;
+    this.#secret = config.secret;
+    this.env = new Environment(new PagePool(config.memory ?? createMemory(this.limits.memory)), config.random, this.options.challengeAckLimit);
+    this.env.outlet = this;
+    this.env.now = config.now ?? (0 as Millis);
+    if (config.observer !== undefined) this.env.addObserver(config.observer);
+    this.#demux = new Demux(config.secret[0] as number);
+    this.#wheel = new Wheel(this.env.now);
+    this.#ports = new EphemeralPorts(config.secret);
+    this.#icmpRate = new RateLimit(this.limits.icmpRate);
+    this.#resetRate = new RateLimit(this.limits.resetRate);
+  }
+
+  attach(rx: RxRing, tx: TxRing, offload: Offload): void {
+    this.#rx = rx;
+    this.#out = new Transmitter(tx, offload);
+  }
+  addObserver(o: Observer): () => void { return this.env.addObserver(o); }
+  /** Runs after each batch of frames was worked through, before anything is sent. @returns how to stop it */
+  onBatchEnd(fn: () => void): () => void {
+    this.#batchEnd.push(fn);
+    return () => { this.#batchEnd = this.#batchEnd.filter((f) => f !== fn); };
+  }
+  /** Gives user calls, which bring no time of their own, a better clock than the last turn's. */
+  setTimeSource(time: () => Millis): void { this.env.time = time; }
+
+  get counters(): Readonly<StackCounters> {
+    const c = this.#counts;
+    c.connections = this.#demux.size;
+    c.pagesUsed = this.env.pages.used;
+    c.pagesCapacity = this.env.pages.capacity;
+    return c;
+  }
+  *connections(): IterableIterator<Connection> { for (const t of this.#connections.values()) yield t.connection; }
+  connection(id: number): Connection | undefined { return this.#connections.get(id)?.connection; }
+  listeners(): IterableIterator<Listener> { return this.#listeners.values(); }
+  isOurs(address: number): boolean {
+    for (let i = 0; i < this.#prefixes.length; i++) if (contains(this.#prefixes[i] as Prefix, address)) return true;
+    return false;
+  }
+  /** Our first address, as text: where active opens start. */
+  get defaultAddress(): string { return formatAddress((this.#prefixes[0] as Prefix).address); }
+
+  // ---- A turn: packetsArrive, timeout, transmit ----
+
+  /** The device has read `count` frames into its ring. */
+  packetsArrive(count: number, now: Millis): void {
+    this.env.now = now;
+    this.#inTurn = true;
+    const rx = this.#rx as RxRing;
+    for (let i = 0; i < count; i++) this.#frameArrives(rx.memory, rx.offset[i] as number, rx.length[i] as number, rx.trusted[i] === 1, rx.gsoSize[i] as number, now);
+    for (let i = 0; i < this.#batchEnd.length; i++) (this.#batchEnd[i] as () => void)();
+    this.#inTurn = false;
+  }
+
+  /** Runs the timers that are due. */
+  timeout(now: Millis): void {
+    this.env.now = now;
+    this.#inTurn = true;
+    for (let wake = this.#wheel.take(now); wake !== undefined; wake = this.#wheel.take(now)) {
+      const t = wake.tcb;
+      if (t.timers.next <= now) timeouts(t, now);
+      if (t.state !== "CLOSED") this.#wheel.set(wake, t.timers.next);
+    }
+    this.#inTurn = false;
+  }
+
+  /** Makes the upcalls that are owed, sends what is due, and hands all of it to the device. */
+  transmit(now: Millis): void {
+    this.env.now = now;
+    this.#inTurn = true;
+    const touched = this.#touched;
+    for (let i = 0; i < touched.length; i++) {
+      const t = touched[i] as Tcb;
+      t.touched = false;
+      if (t.tell !== 0) this.#tellUser(t);
+      output(t, now);
+      if (t.state === "CLOSED") this.#remove(t);
+      else if (t.timers.next < t.wake.at) this.#wheel.set(t.wake, t.timers.next);
+      // An upcall in here may have touched it again.
+      if (t.tell !== 0) this.touched(t);
+    }
+    touched.length = 0;
+    this.#inTurn = false;
+    this.#out?.flush();
+  }
+
+  nextTimeout(): Millis { return this.#wheel.next(); }
+
+  // ---- Users ----
+
+  /**
+   * Waits for connections. `port` 0 chooses one; "any" takes every port that nobody else listens on.
+   * @throws StackError EADDRINUSE, EADDRNOTAVAIL, EINVAL
+   */
+  listen(where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> }, accept: Accept): Listener {
+    const every = where.address === undefined || where.address === "0.0.0.0";
+    const address = every ? undefined : parseAddress(where.address as string);
+    if (!every && address === undefined) throw new StackError("EINVAL", `"${where.address}" is not an IPv4 address`);
+    if (address !== undefined && !this.isOurs(address)) throw new StackError("EADDRNOTAVAIL", `${where.address} is not an address of this stack`);
+    let port = where.port;
+    if (port !== "any" && (!Number.isInteger(port) || port < 0 || port > 65_535)) throw new StackError("EINVAL", `port ${port} is not within 0 to 65535`);
+    if (port === 0) {
+      port = this.#ports.choose(address ?? 0, 0, 0, (p) => !this.#listeners.usesPort(p)) ?? 0;
+      if (port === 0) throw new StackError("EADDRINUSE", "no port is free");
+    }
+    if (this.#listeners.has(address, port)) throw new StackError("EADDRINUSE", `${where.address ?? "0.0.0.0"}:${port} is already listened on`);
+    const options = where.options === undefined ? this.options : Object.freeze({ ...this.options, ...validate({ ...where.options }) });
+    const listener = new Listener(address, every ? "0.0.0.0" : (where.address as string), port, where.backlog ?? this.limits.acceptBacklog, options, accept, (l) => this.#closeListener(l));
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  /** Active OPEN (RFC 9293 §3.10.1). @throws StackError EADDRNOTAVAIL, EADDRINUSE, EINVAL, ENETUNREACH, ENOBUFS */
+  connect(to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> }, user: ConnectionUser): Connection {
+    const remote = parseAddress(to.remoteAddress), local = parseAddress(to.localAddress ?? this.defaultAddress);
+    if (remote === undefined || local === undefined) throw new StackError("EINVAL", `"${remote === undefined ? to.remoteAddress : to.localAddress}" is not an IPv4 address`);
+    if (!this.isOurs(local)) throw new StackError("EADDRNOTAVAIL", `${to.localAddress} is not an address of this stack`);
+    // §3.9.1.1, MUST-46 and on: no connection to a broadcast or multicast address.
+    if (isUnusablePeer(remote)) throw new StackError("ENETUNREACH", `${to.remoteAddress} cannot be a peer of a TCP connection`);
+    if (this.#demux.size >= this.limits.maxConnections) throw new StackError("ENOBUFS", "too many connections");
+    const free = (p: number): boolean => this.#demux.find(local, remote, (to.remotePort << 16) | p) === undefined;
+    const localPort = to.localPort !== undefined && to.localPort > 0 ? to.localPort : this.#ports.choose(local, remote, to.remotePort, free);
+    if (localPort === undefined) throw new StackError("EADDRNOTAVAIL", "no ephemeral port is free");
+    if (!free(localPort)) throw new StackError("EADDRINUSE", `${to.localAddress ?? this.defaultAddress}:${localPort} is already connected to ${to.remoteAddress}:${to.remotePort}`);
+    const now = this.env.time();
+    const options = to.options === undefined ? this.options : Object.freeze({ ...this.options, ...validate({ ...to.options }) });
+    const flow = new Flow(local, localPort, remote, to.remotePort);
+    const t = this.#create(flow, options, false, user, now);
+    openActively(t, this.#chooseIss(flow, now), now);
+    return t.connection;
+  }
+
+  /** Ends every live connection by RST. Call `transmit` after it. */
+  shutdown(now: Millis): void {
+    this.env.now = now;
+    for (const t of [...this.#demux.values()]) {
+      if (t.state === "TIME-WAIT" || t.state === "SYN-SENT" || t.state === "CLOSED") t.close("shutdown", "stack-shutdown", now);
+      else reset(t, "stack-shutdown", now, "shutdown");
+    }
+    for (const l of [...this.#listeners.values()]) this.#listeners.delete(l);
+  }
+
+  // ---- Outlet: what the core asks for ----
+
+  get maxText(): number { return this.#out?.maxText ?? this.mtu - 40; }
+
+  touched(t: Tcb): void {
+    if (t.touched) return;
+    t.touched = true;
+    this.#touched.push(t);
+    if (!this.#inTurn && this.#touched.length === 1) this.onWork();
+  }
+
+  segment(t: Tcb, header: SegmentHeader, from: Seq, textLength: number, retransmission: boolean): void {
+    t.stats.segmentsOut++;
+    this.env.counters.segmentsOut++;
+    this.#counts.framesOut++;
+    if (this.env.wants("segment")) this.#tellSent(t, header, textLength, retransmission);
+    this.#out?.segment(t, header, from, textLength, retransmission);
+  }
+
+  reply(to: Segment, sequence: number, acknowledgment: number, ctl: number): void {
+    if (!this.#resetRate.allow(this.env.now)) return this.env.hit("limit-rate");
+    this.env.counters.resetsOut++;
+    this.#counts.framesOut++;
+    this.#out?.reply(to, this.#ip.destination, this.#ip.source, sequence, acknowledgment, ctl);
+  }
+
+  // ---- Arrivals ----
+
+  #frameArrives(memory: Memory, offset: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
+    this.#counts.framesIn++;
+    const ip = this.#ip;
+    const wrong = parseIpv4(memory.bytes, offset, length, ip);
+    if (wrong !== undefined) return this.env.hit(wrong);
+    if (!this.isOurs(ip.destination)) return this.env.hit("ip-not-ours");
+    // Multicast and broadcast sources too: no reply may go there (RFC 9293 §3.9.2.3).
+    if (isUnusablePeer(ip.source)) return this.env.hit("1122-3.2.1.3");
+    if (ip.moreFragments || ip.fragmentOffset > 0) return this.env.hit("1122-3.3.2");
+    this.#datagramArrives(memory, offset, ip.headerLength, ip.totalLength - ip.headerLength, trusted, gsoSize, now);
+  }
+
+  #datagramArrives(memory: Memory, offset: number, headerLength: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
+    const ip = this.#ip;
+    switch (ip.protocol) {
+      case PROTOCOL_TCP: return this.#tcpArrives(memory, offset + headerLength, length, trusted, gsoSize, now);
+      case PROTOCOL_ICMP: return this.#icmpArrivesHere(memory, offset + headerLength, length, now);
+      default:
+        this.env.hit("1122-3.2.2.1");
+        if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, memory, offset, Math.min(headerLength + 8, headerLength + length), ip.destination, ip.source);
+    }
+  }
+
+  #tcpArrives(memory: Memory, offset: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
+    const ip = this.#ip, seg = this.#segment;
+    const wrong = parseTcp(memory, offset, length, ip.source, ip.destination, trusted, seg);
+    if (wrong !== undefined) return this.env.hit(wrong);
+    seg.gsoSize = gsoSize;
+    seg.ecn = ip.tos & 3;
+    seg.ttl = ip.ttl;
+    this.env.counters.segmentsIn++;
+    const ports = (seg.sourcePort << 16) | seg.destinationPort;
+    const t = this.#demux.find(ip.destination, ip.source, ports);
+    if (t !== undefined && t.state !== "CLOSED") {
+      if (this.env.wants("segment")) this.#tellArrived(t, seg);
+      const again = segmentArrives(t, seg, now);
+      this.#tellUser(t);
+      t.receiveQueue.settle();
+      if (t.isClosed) this.#remove(t);
+      else this.touched(t);
+      if (again !== "reopen") return;
+      return this.#listenerHears(ip.destination, seg, now, add(t.snd.nxt, 65_536 + (this.env.random() & 0xffff)));
+    }
+    if (t !== undefined) this.#remove(t);
+    this.#listenerHears(ip.destination, seg, now, undefined);
+  }
+
+  /** No connection: a listener, or nobody. */
+  #listenerHears(address: number, seg: Segment, now: Millis, iss: Seq | undefined): void {
+    this.env.causedBySegment(seg);
+    const listener = this.#listeners.find(address, seg.destinationPort);
+    if (listener === undefined) {
+      if ((seg.ctl & (SYN | ACK | RST)) === SYN && this.env.wants("refused")) {
+        const f = new Flow(address, seg.destinationPort, this.#ip.source, seg.sourcePort);
+        this.env.emit({ kind: "refused", conn: { id: 0, local: `${f.localAddress}:${f.localPort}`, remote: `${f.remoteAddress}:${f.remotePort}` }, rule: "9293-3.10.7.1", cause: this.env.cause() });
+      }
+      return inClosed(this.env, seg);
+    }
+    if (inListen(this.env, seg) !== "open") return;
+    if (this.#counts.halfOpen >= this.limits.synBacklog) {
+      listener.overflows++;
+      this.#counts.listenOverflows++;
+      return this.env.drop(undefined, "4987-backlog");
+    }
+    const source = this.#ip.source;
+    if (this.#demux.size >= this.limits.maxConnections || (this.limits.maxPerSource > 0 && (this.#perSource.get(source) ?? 0) >= this.limits.maxPerSource)) {
+      return this.env.drop(undefined, "limit-connections");
+    }
+    const flow = new Flow(address, seg.destinationPort, source, seg.sourcePort);
+    const t = this.#create(flow, listener.options, true, NOBODY, now);
+    t.listener = listener;
+    listener.halfOpen++;
+    this.#counts.halfOpen++;
+    if (this.env.wants("segment")) this.#tellArrived(t, seg);
+    openPassively(t, seg, iss ?? this.#chooseIss(flow, now), now);
+  }
+
+  #icmpArrivesHere(memory: Memory, offset: number, length: number, now: Millis): void {
+    const ip = this.#ip, m = this.#icmp;
+    const wrong = parseIcmp(memory, offset, length, m);
+    if (wrong !== undefined) return this.env.hit(wrong);
+    if (m.type === ICMP_ECHO_REQUEST) return this.#out?.echoReply(memory, offset, length, ip.destination, ip.source, ip.tos);
+    if (!isIcmpError(m.type) || !m.quoted || m.quotedProtocol !== PROTOCOL_TCP || m.quotedSource !== ip.destination) return this.env.hit("icmp-ignored");
+    const t = this.#demux.find(m.quotedSource, m.quotedDestination, (m.quotedDestinationPort << 16) | m.quotedSourcePort);
+    if (t === undefined || t.state === "CLOSED" || t.state === "TIME-WAIT") return this.env.hit("icmp-ignored");
+    icmpArrives(t, m, now);
+  }
+
+  // ---- Life of a connection ----
+
+  #create(flow: Flow, options: Readonly<TcpOptions>, passive: boolean, user: ConnectionUser, now: Millis): Tcb {
+    const t = new TcbClass(++this.#lastId, flow, this.env, options, passive, this.mtu, now);
+    t.connection = new Connection(t, user);
+    t.ts.offset = keyedHash(this.#secret, flow.local, flow.remote, 0, 0x7473);
+    this.#demux.add(flow.local, flow.remote, flow.ports, t);
+    this.#connections.set(t.id, t);
+    if (this.limits.maxPerSource > 0) this.#perSource.set(flow.remote, (this.#perSource.get(flow.remote) ?? 0) + 1);
+    return t;
+  }
+  #chooseIss(flow: Flow, now: Millis): Seq { return initialSequence(this.#secret, flow.local, flow.remote, flow.ports, now); }
+
+  #remove(t: Tcb): void {
+    if (t.tell !== 0) this.#tellUser(t);
+    if (t.removed) return;
+    t.removed = true;
+    const flow = t.path as Flow;
+    this.#wheel.clear(t.wake);
+    this.#demux.delete(flow.local, flow.remote, flow.ports);
+    this.#connections.delete(t.id);
+    this.#leaveHalfOpen(t);
+    if (this.limits.maxPerSource > 0) {
+      const n = (this.#perSource.get(flow.remote) ?? 1) - 1;
+      if (n > 0) this.#perSource.set(flow.remote, n);
+      else this.#perSource.delete(flow.remote);
+    }
+  }
+  #leaveHalfOpen(t: Tcb): void {
+    const listener = t.listener as Listener | undefined;
+    if (listener === undefined) return;
+    t.listener = undefined;
+    listener.halfOpen--;
+    this.#counts.halfOpen--;
+  }
+  #closeListener(l: Listener): void {
+    this.#listeners.delete(l);
+    const now = this.env.time();
+    for (const t of [...this.#connections.values()]) if (t.listener === l && t.state === "SYN-RECEIVED") reset(t, "9293-3.10.5", now);
+  }
+
+  /** The upcalls that a step owes, in the order of `ConnectionUser`. */
+  #tellUser(t: Tcb): void {
+    const conn = t.connection;
+    while (t.tell !== 0) {
+      const tell = t.tell;
+      t.tell = 0;
+      if (tell & TELL_ESTABLISHED) {
+        const listener = t.listener as Listener | undefined;
+        if (listener !== undefined) {
+          this.#leaveHalfOpen(t);
+          listener.accepted++;
+          conn.user = listener.accept(conn);
+        }
+        t.toldEstablished = true;
+        conn.user.established(conn);
+      }
+      // A child that never got that far belongs to nobody.
+      if (t.passive && !t.toldEstablished) continue;
+      if (t.toldClosed) continue;
+      if (tell & TELL_URGENT) conn.user.urgent?.(conn);
+      if (tell & TELL_READABLE && conn.readable > 0) conn.user.readable(conn);
+      if (tell & TELL_WRITABLE) conn.user.writable(conn);
+      if (tell & TELL_DRAINED) conn.user.drained?.(conn);
+      if (tell & TELL_ENDED) conn.user.ended(conn);
+      if (tell & TELL_ICMP) conn.user.advised?.(conn, "icmp");
+      if (tell & TELL_RETRANSMITTING) conn.user.advised?.(conn, "retransmitting");
+      if (tell & TELL_CLOSED) {
+        t.toldClosed = true;
+        conn.user.closed(conn, t.closedBy ?? "local");
+      }
+    }
+  }
+
+  #tellArrived(t: Tcb, seg: Segment): void {
+    const event: TcpEvent = {
+      kind: "segment", conn: t.who(), dir: "in", flags: formatCtl(seg.ctl), seq: seg.sequence >>> 0, ack: seg.acknowledgment >>> 0, len: seg.textLength, win: seg.window,
+      relSeq: t.state === "LISTEN" ? 0 : (seg.sequence - toWire(t.rcv.irs)) >>> 0, relAck: seg.ctl & ACK ? (seg.acknowledgment - toWire(t.snd.iss)) >>> 0 : 0,
+      options: describeOptions(seg), segments: seg.segments, retransmission: false,
+    };
+    this.env.emit(event);
+  }
+  #tellSent(t: Tcb, h: SegmentHeader, textLength: number, retransmission: boolean): void {
+    const size = t.mss;
+    this.env.emit({
+      kind: "segment", conn: t.who(), dir: "out", flags: formatCtl(h.ctl), seq: h.sequence >>> 0, ack: h.acknowledgment >>> 0, len: textLength, win: h.window,
+      relSeq: (h.sequence - toWire(t.snd.iss)) >>> 0, relAck: h.ctl & ACK ? (h.acknowledgment - toWire(t.rcv.irs)) >>> 0 : 0,
+      options: describeOptions(h), segments: textLength > size ? Math.ceil(textLength / size) : 1, retransmission,
+    });
+  }
+}
