@@ -256,7 +256,8 @@ export class Faults implements FaultRegistry, Filter {
     const mine = c.flow(s.direction).isn, theirs = c.against(s.direction).isn;
     const from = mine === undefined ? s.sequence >>> 0 : (s.sequence - mine) >>> 0;
     const ack = s.has(ACK) ? ` ack ${theirs === undefined ? s.acknowledgment >>> 0 : (s.acknowledgment - theirs) >>> 0}` : "";
-    const who: Who = { id: this.#facts(s)?.id ?? 0, local: s.local, remote: s.remote };
+    if (c.id === 0) c.id = this.#facts(s)?.id ?? 0;
+    const who: Who = { id: c.id, local: s.local, remote: s.remote };
     observer.event({ kind: "fault", fault: rule.id, act: did, conn: who, detail: `${s.direction} ${formatCtl(s.ctl)} ${from}:${from + s.textLength}(${s.textLength})${ack}${why === "" ? "" : `: ${why}`}` });
   }
 

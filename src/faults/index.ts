@@ -1,5 +1,6 @@
 /** Misbehaviour by TCP meaning. */
 export { type FaultyDevice, withFaults } from "./device.js";
+export { factsOf } from "./facts.js";
 export { type FaultInfo, type FaultRegistry, Faults, type FaultsOptions } from "./faults.js";
 export { ACTIONS, CONDITIONS, parseFault, parseFaults } from "./parse.js";
 export type { ConnectionFacts } from "./rule.js";

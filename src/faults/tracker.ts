@@ -44,6 +44,8 @@ export class Tracked {
   fate: "cut" | "ghost" | "black" | undefined;
   /** The fault that sealed the fate. */
   fateBy: string | undefined;
+  /** Its number in our stack; 0 until known. */
+  id = 0;
   /** What the peer takes for our ISN, less what it is (action isn). */
   shift = 0;
   readonly memos = new Map<string, Memo>();

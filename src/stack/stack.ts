@@ -142,6 +142,11 @@ export class Stack implements Outlet {
   }
   *connections(): IterableIterator<Connection> { for (const t of this.#connections.values()) yield t.connection; }
   connection(id: number): Connection | undefined { return this.#connections.get(id)?.connection; }
+  /** The connection of these four; undefined if there is none. */
+  find(localAddress: string, localPort: number, remoteAddress: string, remotePort: number): Connection | undefined {
+    const local = parseAddress(localAddress), remote = parseAddress(remoteAddress);
+    return local === undefined || remote === undefined ? undefined : this.#demux.find(local, remote, (remotePort << 16) | localPort)?.connection;
+  }
   listeners(): IterableIterator<Listener> { return this.#listeners.values(); }
   isOurs(address: number): boolean {
     for (let i = 0; i < this.#prefixes.length; i++) if (contains(this.#prefixes[i] as Prefix, address)) return true;
