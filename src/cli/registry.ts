@@ -21,6 +21,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "ss", summary: "the daemon's sockets, as ss shows the kernel's", load: () => import("./commands/ss.js") },
   { name: "netstat", summary: "the daemon's sockets, as netstat prints them", load: () => import("./commands/netstat.js") },
   { name: "trace", summary: "follow transitions, drops, timers and segments as they happen", load: () => import("./commands/trace.js") },
+  { name: "fault", summary: "misbehave on demand, by TCP meaning: drop a SYN,ACK, reset at an octet, hold a FIN", load: () => import("./commands/fault.js") },
   { name: "sysctl", summary: "read and write the daemon's settings, under Linux's names too", load: () => import("./commands/sysctl.js") },
   { name: "doctor", summary: "check what is needed here; name the one command that mends what is missing", load: () => import("./commands/doctor.js") },
   { name: "states", summary: "the state machine, from the code's own table", load: () => import("./commands/states.js") },

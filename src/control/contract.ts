@@ -100,11 +100,14 @@ export interface FaultRow {
 /** Misbehaviour, as `src/faults` implements it. `add` throws an Error with a one-line message when the spec is wrong. */
 export interface FaultRegistry {
   list(): readonly FaultRow[];
-  add(spec: string): FaultRow;
+  /** One spec may hold several faults. */
+  add(spec: string): readonly FaultRow[];
   /** False when there is none of that id. */
   remove(id: string): boolean;
   /** How many there were. */
   clear(): number;
+  /** Lets go what a `hold` keeps, or all of them. @returns how many segments */
+  release(id?: string): number;
 }
 
 /** What the server asks of the daemon. */

@@ -54,7 +54,11 @@ export const SCHEMAS = {
   faults: { response: { 200: { type: "object", properties: { faults: list } }, ...errors } },
   addFault: {
     body: { type: "object", required: ["spec"], additionalProperties: false, properties: { spec: { type: "string", minLength: 1, maxLength: 4_096 } } },
-    response: { 201: open, ...errors },
+    response: { 201: { type: "object", properties: { faults: list } }, ...errors },
+  },
+  releaseFaults: {
+    body: { type: "object", additionalProperties: false, properties: { id: { type: "string" } } },
+    response: { 200: { type: "object", properties: { released: { type: "integer" } } }, ...errors },
   },
   clearFaults: { response: { 200: { type: "object", properties: { removed: { type: "integer" } } }, ...errors } },
   removeFault: {

@@ -62,11 +62,12 @@ export function controlApp(target: ControlTarget): FastifyInstance {
   app.get("/v1/faults", { schema: SCHEMAS.faults }, () => ({ faults: target.faults.list() }));
   app.post<{ Body: { spec: string } }>("/v1/faults", { schema: SCHEMAS.addFault }, (request, reply) => {
     try {
-      return reply.status(201).send(target.faults.add(request.body.spec));
+      return reply.status(201).send({ faults: target.faults.add(request.body.spec) });
     } catch (error) {
       throw new RequestError(400, "bad-fault", (error as Error).message);
     }
   });
+  app.post<{ Body: { id?: string } }>("/v1/faults/release", { schema: SCHEMAS.releaseFaults }, (request) => ({ released: target.faults.release(request.body.id) }));
   app.delete("/v1/faults", { schema: SCHEMAS.clearFaults }, () => ({ removed: target.faults.clear() }));
   app.delete<{ Params: { id: string } }>("/v1/faults/:id", { schema: SCHEMAS.removeFault }, (request) => {
     if (!target.faults.remove(request.params.id)) throw new RequestError(404, "no-fault", `no fault ${request.params.id}; list them with: glasstcp fault ls`);

@@ -58,11 +58,11 @@ export class FakeDaemon implements ControlTarget {
   }
   readonly faults = {
     list: (): readonly FaultRow[] => this.#faults,
-    add: (spec: string): FaultRow => {
+    add: (spec: string): readonly FaultRow[] => {
       if (spec.includes("nonsense")) throw new Error('no action "nonsense"');
       const row = { id: `f${this.#faults.length + 1}`, spec, hits: 0 };
       this.#faults.push(row);
-      return row;
+      return [row];
     },
     remove: (id: string): boolean => {
       const at = this.#faults.findIndex((f) => f.id === id);
@@ -70,6 +70,7 @@ export class FakeDaemon implements ControlTarget {
       return at >= 0;
     },
     clear: (): number => this.#faults.splice(0).length,
+    release: (id?: string): number => this.#faults.filter((f) => id === undefined || f.id === id).length,
   };
   addObserver(o: Observer): () => void {
     this.observers.add(o);

@@ -92,7 +92,9 @@ describe("the routes", () => {
 
   test("faults are added, listed, removed and cleared", async () => {
     const client = await start();
-    expect(await client.post("/v1/faults", { spec: "--port 80 drop" })).toMatchObject({ id: "f1" });
+    expect(await client.post("/v1/faults", { spec: "--port 80 drop" })).toMatchObject({ faults: [{ id: "f1" }] });
+    expect(await client.post("/v1/faults/release", {})).toEqual({ released: 1 });
+    expect(await client.post("/v1/faults/release", { id: "f9" })).toEqual({ released: 0 });
     await expect(client.post("/v1/faults", { spec: "nonsense" })).rejects.toThrow('no action "nonsense"');
     expect(await client.get("/v1/faults")).toMatchObject({ faults: [{ id: "f1", spec: "--port 80 drop" }] });
     await expect(client.delete("/v1/faults/f9")).rejects.toThrow("glasstcp fault ls");
