@@ -17,7 +17,7 @@ export default class SkipsReporter implements Reporter {
         else if (result.state === "failed") failed++;
         else if (result.state === "skipped") {
           skipped++;
-          const key = `${module.relativeModuleId}: ${result.note ?? "no reason given"}`;
+          const key = `${module.relativeModuleId}: ${result.note ?? "see the SKIPPED line above"}`;
           reasons.set(key, (reasons.get(key) ?? 0) + 1);
         }
       }
