@@ -44,6 +44,8 @@ export interface Device {
   read(): number;
   /** Starts watching for frames. Called once. */
   start(handlers: DeviceHandlers): void;
+  /** Lets the process end although the device is being watched. Where it is missing, watching never keeps a process alive. */
+  unref?(): void;
   /** Stops watching, at once; closes the descriptor. A second call does nothing. */
   close(): void;
 }

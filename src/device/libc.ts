@@ -6,6 +6,7 @@ import { DeviceError } from "./errors.js";
 /** What koffi calls a poll handle: a uv_poll_t without a thread of the pool. */
 export interface PollHandle {
   stop(): void;
+  unref(): void;
   close(): void;
 }
 

@@ -147,6 +147,8 @@ export class TunDevice implements Device {
     });
   }
 
+  unref(): void { this.#watch?.unref(); }
+
   #readable(): void {
     if (this.#closed || this.#failed) return;
     const before = this.counters.rxFrames;

@@ -17,7 +17,7 @@ export interface StackLike {
   listen(where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> }, accept: (conn: Connection) => ConnectionUser): ListenerLike;
   connect(to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> }, user: ConnectionUser): Connection;
   /** Calls `fn` after each batch of arrivals and timers, before the stack sends. */
-  onBatchEnd(fn: () => void): void;
+  onBatchEnd(fn: () => void): unknown;
 }
 
 /** Octets of the blocks that small segments of one turn are gathered in. */
@@ -37,18 +37,23 @@ export class Context {
     this.stack = stack;
     this.now = now;
     this.lookup = lookup;
-    stack.onBatchEnd(() => { if (this.#turn.length > 0) this.#endTurn(); });
+    stack.onBatchEnd(this.#endTurn);
   }
 
   /** Has `handle.pump()` called once at the end of the turn that is running. */
-  atEndOfTurn(handle: Handle): void { this.#turn.push(handle); }
+  atEndOfTurn(handle: Handle): void {
+    // Timers make upcalls too, and they come after the batch.
+    if (this.#turn.length === 0) process.nextTick(this.#endTurn);
+    this.#turn.push(handle);
+  }
 
-  #endTurn(): void {
+  readonly #endTurn = (): void => {
     const turn = this.#turn;
+    if (turn.length === 0) return;
     this.#turn = [];
     for (const handle of turn) handle.pump();
     this.block.rewind();
-  }
+  };
 }
 
 /** Where small segments are gathered during a turn, each connection's in a row. */
