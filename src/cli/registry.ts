@@ -12,6 +12,7 @@ export interface CommandEntry {
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
+  { name: "serve", summary: "the daemon: open the TUN, answer, say why", load: () => import("./commands/serve.js") },
   {
     name: "demo",
     summary: "the whole thing in a minute: real curl and nc against our TCP, in a network of their own",

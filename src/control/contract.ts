@@ -94,7 +94,6 @@ export interface FaultRow {
   readonly id: string;
   readonly spec: string;
   readonly hits: number;
-  readonly [key: string]: unknown;
 }
 
 /** Misbehaviour, as `src/faults` implements it. `add` throws an Error with a one-line message when the spec is wrong. */

@@ -1,5 +1,6 @@
 /** What `glasstcp serve` can be told: one table for the command line, its help and the docs, and the checks that turn words into a config. */
 import { LEVEL_NAMES, type Level } from "../observe/levels.js";
+import { LIMITS, type StackLimits } from "../stack/limits.js";
 import { parseOption, type TcpOptions } from "../tcp/options.js";
 import { formatAddress, parseAddress } from "../wire/ipv4.js";
 
@@ -22,6 +23,7 @@ export interface ServeConfig {
   readonly preset: string | undefined;
   readonly faults: readonly string[];
   readonly options: Partial<TcpOptions>;
+  readonly limits: Partial<StackLimits>;
   readonly logLevel: Level;
   readonly logFormat: "auto" | "json" | "pretty";
   readonly logFile: string | undefined;
@@ -110,7 +112,7 @@ export function parseConfig(words: ServeWords, defaultControl: string): ServeCon
     services: (words.service ?? DEFAULT_SERVICES).flatMap((s) => s.split(",")).filter((s) => s !== "none").map(parseService),
     preset: words.preset,
     faults: words.fault ?? [],
-    options: parseSettings(words.set ?? []),
+    ...parseSettings(words.set ?? []),
     logLevel: choice("--log-level", word("logLevel"), LEVEL_NAMES),
     logFormat: choice("--log-format", word("logFormat"), ["auto", "json", "pretty"] as const),
     logFile: words.logFile,
@@ -156,19 +158,32 @@ function parseService(text: string): ServiceConfig {
   return { name: m[1] as string, port: m[2] === undefined ? undefined : integer("--service", m[2], 1, 65_535) };
 }
 
-function parseSettings(settings: readonly string[]): Partial<TcpOptions> {
-  const options: Partial<TcpOptions> = {};
+function parseSettings(settings: readonly string[]): { options: Partial<TcpOptions>; limits: Partial<StackLimits> } {
+  const options: Partial<TcpOptions> = {}, limits: Partial<StackLimits> = {};
   for (const setting of settings) {
     const at = setting.indexOf("=");
     if (at <= 0) throw new ConfigError(`--set ${setting} is not KEY=VALUE`, "for example: --set timeWait=1s");
+    const name = setting.slice(0, at), text = setting.slice(at + 1);
+    if (Object.hasOwn(LIMITS, name)) {
+      limits[name as keyof StackLimits] = parseLimit(setting, LIMITS[name as keyof typeof LIMITS], text);
+      continue;
+    }
     try {
-      Object.assign(options, parseOption(setting.slice(0, at), setting.slice(at + 1)));
+      Object.assign(options, parseOption(name, text));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new ConfigError(`--set ${setting}: ${error.message}`);
     }
   }
-  return options;
+  return { options, limits };
+}
+
+const SUFFIXES: Readonly<Record<string, number>> = { "": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, ms: 1, s: 1e3 };
+function parseLimit(setting: string, spec: (typeof LIMITS)[keyof typeof LIMITS], text: string): number {
+  const m = /^(\d+)([kKMG]i?|ms|s)?$/.exec(text);
+  const n = m === null ? Number.NaN : Number(m[1]) * (SUFFIXES[m[2] ?? ""] ?? Number.NaN);
+  if (!(n >= spec.min && n <= spec.max)) throw new ConfigError(`--set ${setting} is not a number from ${spec.min} to ${spec.max} (${spec.unit})`);
+  return n;
 }
 
 function parseHostPort(option: string, text: string): { host: string; port: number } {

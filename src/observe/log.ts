@@ -63,6 +63,14 @@ export class Log implements Observer {
     else this.#destination.write(this.#prettify(eventLine(event, this.#clock())));
   }
 
+  /** A line of the daemon that is written whatever the level is. */
+  always(fields: Readonly<Record<string, unknown>>, msg: string): void {
+    const before = this.logger.level;
+    this.logger.level = "info";
+    this.logger.info(fields, msg);
+    this.logger.level = before;
+  }
+
   get level(): Level { return this.#level; }
   set level(level: Level) {
     this.#level = level;

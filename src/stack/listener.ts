@@ -13,7 +13,7 @@ export class Listener {
   readonly port: number | "any";
   /** Half-open connections that this listener may have. */
   readonly backlog: number;
-  readonly options: Readonly<TcpOptions>;
+  options: Readonly<TcpOptions>;
   readonly accept: Accept;
   halfOpen = 0;
   accepted = 0;

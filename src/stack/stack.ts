@@ -70,7 +70,7 @@ export class Stack implements Outlet {
   /** Called when a user call outside of a turn left something to do; whoever drives the stack sets it. */
   onWork: () => void = () => {};
   readonly env: Environment;
-  readonly options: Readonly<TcpOptions>;
+  options: Readonly<TcpOptions>;
   readonly limits: Readonly<StackLimits>;
   readonly mtu: number;
 
@@ -243,6 +243,13 @@ export class Stack implements Outlet {
     const t = this.#create(flow, options, false, user, now);
     openActively(t, this.#chooseIss(flow, now), now);
     return t.connection;
+  }
+
+  /** Changes settings for connections that are opened from now on. @throws RangeError for an option out of bounds */
+  configure(changes: Partial<TcpOptions>): void {
+    const valid = validate({ ...changes });
+    this.options = Object.freeze({ ...this.options, ...valid });
+    for (const l of this.#listeners.values()) l.options = Object.freeze({ ...l.options, ...valid });
   }
 
   /** Ends every live connection by RST. Call `transmit` after it. */

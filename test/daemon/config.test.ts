@@ -8,7 +8,7 @@ describe("the configuration of serve", () => {
     expect(parse()).toEqual({
       tun: "glass0", host: "10.77.0.1/24", addresses: ["10.77.0.2"], mtu: 1_500, driver: "koffi", offload: "auto",
       services: [{ name: "echo", port: 7 }, { name: "discard", port: 9 }, { name: "daytime", port: 13 }, { name: "chargen", port: 19 }, { name: "http", port: 80 }],
-      preset: undefined, faults: [], options: {}, logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
+      preset: undefined, faults: [], options: {}, limits: {}, logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
       spinUs: 0, impair: undefined, pcap: undefined, metrics: undefined,
     });
   });
@@ -19,7 +19,9 @@ describe("the configuration of serve", () => {
   });
 
   test("settings of the core go through the core's own table", () => {
-    expect(parse({ set: ["timeWait=1s", "congestion=reno", "sack=off"] }).options).toEqual({ timeWait: 1_000, congestion: "reno", sack: false });
+    const config = parse({ set: ["timeWait=1s", "congestion=reno", "sack=off", "memory=64Mi", "synBacklog=16"] });
+    expect(config.options).toEqual({ timeWait: 1_000, congestion: "reno", sack: false });
+    expect(config.limits).toEqual({ memory: 64 * 1024 * 1024, synBacklog: 16 });
   });
 
   test("a prefix is taken by its network, and routed when the host's prefix does not reach it", () => {
@@ -54,6 +56,8 @@ describe("the configuration of serve", () => {
     [{ set: ["timeWait"] }, /KEY=VALUE/],
     [{ set: ["timewait=1s"] }, /did you mean timeWait/],
     [{ set: ["timeWait=-1"] }, /from 0 to/],
+    [{ set: ["synBacklog=0"] }, /from 1 to/],
+    [{ set: ["memory=lots"] }, /from 2097152 to/],
     [{ logLevel: "loud" }, /trace, debug/],
     [{ logFormat: "xml" }, /auto, json, pretty/],
     [{ spinUs: "9999" }, /from 0 to 2000/],
