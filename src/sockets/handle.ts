@@ -50,6 +50,8 @@ export class Handle implements ConnectionUser {
   bytesWritten = 0;
   /** Errno name of what ended the connection, until the reader or a writer has been told. */
   failure: string | undefined;
+  /** The same, from the moment that it happened. */
+  #cause: string | undefined;
   onread: OnRead | undefined;
   #userBuffer: Uint8Array | undefined;
 
@@ -163,13 +165,20 @@ export class Handle implements ConnectionUser {
       return;
     }
     // Where both sides have ended there is no error; what is unread stays in the connection until the reader takes it.
-    this.failure = CODE_OF[by].open ?? (conn.ended ? undefined : "ECONNABORTED");
-    if (this.failure === undefined) {
+    const failure = CODE_OF[by].open ?? (conn.ended ? undefined : "ECONNABORTED");
+    if (failure === undefined) {
       this.#soon();
       return;
     }
     this.pump();
-    if (this.#done !== undefined) this.#run(() => this.#failWrite());
+    this.#cause = failure;
+    // One turn may bring the connection and its end. Whoever waits for `connection` with a promise is to come first, as
+    // the kernel's sockets let him: an error that nobody listens for yet would be an uncaught exception.
+    setImmediate(() => {
+      this.failure = failure;
+      this.pump();
+      if (this.#done !== undefined) this.#run(() => this.#failWrite());
+    });
   }
 
   /** Upcalls must not throw: what user code throws becomes an uncaught exception, as it does from any event of Node's. */
@@ -355,7 +364,7 @@ export class Handle implements ConnectionUser {
     this.#done = done;
     const { state } = this.conn as Connection;
     // 0 taken for ever: the peer is gone, and the reader has not come to hear of it.
-    if (this.failure !== undefined || state === "CLOSED" || state === "TIME-WAIT") this.#failWrite();
+    if (state === "CLOSED" || state === "TIME-WAIT") this.#failWrite();
   }
 
   #failWrite(): void {
@@ -363,7 +372,7 @@ export class Handle implements ConnectionUser {
     this.#done = undefined;
     this.#chunk = undefined;
     this.#rest = undefined;
-    done(errnoError(this.failure ?? "EPIPE", "write"));
+    done(errnoError(this.#cause ?? "EPIPE", "write"));
   }
 
   #flush(): void {

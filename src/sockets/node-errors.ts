@@ -19,8 +19,11 @@ function coded(Base: ErrorClass, code: string, message: string): CodedError {
   // Reading the stack fixes its first line while the longer name is in place.
   void error.stack;
   delete (error as { name?: string }).name;
+  Object.defineProperty(error, "toString", { value: toString, configurable: true, enumerable: false, writable: true });
   return error;
 }
+
+function toString(this: CodedError): string { return `${this.name} [${this.code}]: ${this.message}`; }
 
 /** "Received …" as Node words it. */
 function received(value: unknown): string {
@@ -80,7 +83,7 @@ export const badPort = (name: string, value: unknown): CodedError =>
 
 /** ERR_MISSING_ARGS; several names are alternatives. */
 export const missingArgs = (names: readonly string[]): CodedError =>
-  coded(TypeError, "ERR_MISSING_ARGS", `The ${oneOf(names.map((n) => `"${n}"`))} argument must be specified`);
+  coded(TypeError, "ERR_MISSING_ARGS", `The ${names.map((n) => `"${n}"`).join(" or ")} argument must be specified`);
 
 export const socketClosed = (): CodedError => coded(Error, "ERR_SOCKET_CLOSED", "Socket is closed");
 export const closedBeforeConnection = (): CodedError =>

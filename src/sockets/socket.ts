@@ -352,7 +352,8 @@ export class Socket extends Duplex {
   /** ABORT (RFC 9293 §3.10.5): RST, then `close`. While connecting, once connected. */
   resetAndDestroy(): this {
     if (this.#handle === null) this.destroy(socketClosed());
-    else if (this.connecting) this.once("connect", () => this.#reset());
+    // Not from inside the event: the ACK that completes the handshake is to leave first, as the kernel's does.
+    else if (this.connecting) this.once("connect", () => { process.nextTick(() => this.#reset()); });
     else this.#reset();
     return this;
   }

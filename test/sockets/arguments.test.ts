@@ -75,17 +75,18 @@ test.each(cases)("%s throws what Node throws", (_name, call) => {
   expect(thrown(() => call(ours.client))).toEqual(expected);
 });
 
-test("a thrown error's stack carries its code, as Node's does", () => {
+test("as text, a thrown error carries its code; its own keys are Node's", () => {
   for (const net of [node.client, ours.client]) {
-    let stack = "";
-    try { net.connect({ port: 65_536, host: "127.0.0.1" }); } catch (error) { stack = String((error as Error).stack); }
-    expect(stack).toMatch(/^RangeError \[ERR_SOCKET_BAD_PORT\]: Port should be/);
+    let error: unknown;
+    try { net.connect({ port: 65_536, host: "127.0.0.1" }); } catch (e) { error = e; }
+    expect(String(error)).toBe("RangeError [ERR_SOCKET_BAD_PORT]: Port should be >= 0 and < 65536. Received type number (65536).");
+    expect(Object.keys(error as object)).toEqual(["code"]);
   }
 });
 
 describe("names of node:net", () => {
   test("everything that a program uses is there", () => {
-    const left = Object.keys(node.client).filter((name) => !name.startsWith("_") && !(name in ours.client));
+    const left = Object.keys(node.client).filter((name) => !name.startsWith("_") && name !== "default" && !(name in ours.client));
     expect(left).toEqual([]);
     expect(ours.client.isIP("::1")).toBe(6);
     expect(ours.client.BlockList).toBe(node.client.BlockList);
