@@ -91,7 +91,7 @@ export function checkSpec(spec: string): void {
   } catch (error) {
     if (!(error instanceof FaultSpecError)) throw error;
     if (spec.trim() !== "") process.stderr.write(`${error.pointer}\n`);
-    throw new CliError(error.message, { exitCode: EXIT.usage, mend: "glasstcp fault add --help has the words" });
+    throw new CliError(error.message, { exitCode: EXIT.usage });
   }
 }
 
