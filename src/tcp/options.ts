@@ -3,7 +3,7 @@
  * the docs are made from this table.
  */
 
-interface NumberOption { readonly kind: "number"; readonly default: number; readonly min: number; readonly max: number; readonly unit: "ms" | "octets" | "segments" | "times" | "per second" | "count"; readonly source: string; readonly why: string }
+export interface NumberOption { readonly kind: "number"; readonly default: number; readonly min: number; readonly max: number; readonly unit: "ms" | "octets" | "segments" | "times" | "per second" | "count"; readonly source: string; readonly why: string }
 interface BooleanOption { readonly kind: "boolean"; readonly default: boolean; readonly source: string; readonly why: string }
 interface ChoiceOption<T extends string> { readonly kind: "choice"; readonly default: T; readonly choices: readonly T[]; readonly source: string; readonly why: string }
 export type OptionSpec = NumberOption | BooleanOption | ChoiceOption<string>;
