@@ -99,6 +99,29 @@ export class GlassStack extends EventEmitter<StackEvents> {
     return this.net.createServer(options ?? {}, connectionListener).listen(where);
   }
 
+  /**
+   * Waits until every connection has ended in good order: what was written is acknowledged, and the FINs too.
+   * @param timeoutMs after this long it gives up
+   * @returns whether nothing but TIME-WAIT is left
+   */
+  drained(timeoutMs = 5_000): Promise<boolean> {
+    const busy = (): boolean => {
+      for (const conn of this.stack.connections()) if (conn.state !== "TIME-WAIT" && conn.state !== "CLOSED") return true;
+      return false;
+    };
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        stop();
+        resolve(!busy());
+      };
+      const stop = this.stack.addObserver({ wants: (kind) => kind === "transition", event: () => { setImmediate(look); } });
+      const look = (): void => { if (!busy()) finish(); };
+      const timer = setTimeout(finish, timeoutMs);
+      look();
+    });
+  }
+
   /** Resets live connections, closes the device. A second call does nothing. */
   close(): void {
     if (this.#closed) return;
