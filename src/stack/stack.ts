@@ -2,9 +2,9 @@
 import { Connection } from "../tcp/connection.js";
 import { Environment, type Outlet } from "../tcp/environment.js";
 import type { Observer, TcpEvent } from "../tcp/events.js";
-import { openActively, openPassively } from "../tcp/handshake.js";
+import { openActively, openFromCookie, openPassively } from "../tcp/handshake.js";
 import { icmpArrives } from "../tcp/icmp-arrives.js";
-import { initialSequence, keyedHash } from "../tcp/isn.js";
+import { initialSequence } from "../tcp/isn.js";
 import { DEFAULTS, type TcpOptions, validate } from "../tcp/options.js";
 import { PagePool } from "../tcp/pages.js";
 import { inClosed, inListen, segmentArrives } from "../tcp/segment-arrives.js";
@@ -16,20 +16,23 @@ import { output } from "../tcp/output.js";
 import { reset } from "../tcp/user-calls.js";
 import type { ConnectionUser } from "../tcp/user.js";
 import type { Offload, RxRing, TxRing } from "../wire/frames.js";
-import { ICMP_ECHO_REQUEST, ICMP_UNREACHABLE, IcmpMessage, isIcmpError, parseIcmp, UNREACHABLE_PROTOCOL } from "../wire/icmp.js";
+import { ICMP_ECHO_REQUEST, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, IcmpMessage, isIcmpError, parseIcmp, UNREACHABLE_PROTOCOL } from "../wire/icmp.js";
 import { contains, formatAddress, Ipv4Header, isUnusablePeer, parseAddress, parseIpv4, parsePrefix, type Prefix, PROTOCOL_ICMP, PROTOCOL_TCP } from "../wire/ipv4.js";
 import type { Memory } from "../wire/memory.js";
 import { ACK, formatCtl, RST, Segment, SYN } from "../wire/segment.js";
 import { parseTcp, type SegmentHeader } from "../wire/tcp.js";
 import { createMemory } from "../wire/wasm-memory.js";
+import { SynCookies } from "./cookies.js";
 import { Demux } from "./demux.js";
 import { StackError } from "./errors.js";
 import { Flow } from "./flow.js";
-import { LIMIT_DEFAULTS, type StackLimits } from "./limits.js";
+import { LIMIT_DEFAULTS, type StackLimits, type SynCookies as SynCookieMode } from "./limits.js";
 import { type Accept, Listener, ListenerTable } from "./listener.js";
 import { EphemeralPorts } from "./ports.js";
 import { RateLimit } from "./rate.js";
+import { Reassembly } from "./reassembly.js";
 import { describeOptions } from "./segment-text.js";
+import { answerWithCookie, cookieIn, timestampOffset } from "./stateless.js";
 import { Transmitter } from "./transmitter.js";
 import { Wheel } from "./wheel.js";
 
@@ -44,6 +47,8 @@ export interface StackConfig {
   readonly random: () => number;
   readonly options?: Partial<TcpOptions>;
   readonly limits?: Partial<StackLimits>;
+  /** Default "auto": when the SYN backlog is full. */
+  readonly synCookies?: SynCookieMode;
   readonly observer?: Observer;
   /** When the stack starts; default 0. */
   readonly now?: Millis;
@@ -60,6 +65,12 @@ export interface StackCounters {
   timeWait: number;
   orphans: number;
   listenOverflows: number;
+  cookiesSent: number;
+  cookiesReceived: number;
+  cookiesFailed: number;
+  fragmentOctets: number;
+  icmpLimited: number;
+  resetsLimited: number;
   pagesUsed: number;
   pagesCapacity: number;
 }
@@ -82,6 +93,13 @@ export class Stack implements Outlet {
   readonly #ports: EphemeralPorts;
   readonly #perSource = new Map<number, number>();
   readonly #connections = new Map<number, Tcb>();
+  readonly #cookieMode: SynCookieMode;
+  readonly #cookies: SynCookies;
+  readonly #reassembly: Reassembly;
+  /** Oldest first. */
+  readonly #timeWaits = new Set<Tcb>();
+  /** The second in which each kind of limit was last told of, and what was shed since. */
+  readonly #told = new Map<string, { second: number; shed: number }>();
   readonly #icmpRate: RateLimit;
   readonly #resetRate: RateLimit;
   #lastId = 0;
@@ -96,7 +114,7 @@ export class Stack implements Outlet {
   readonly #ip = new Ipv4Header();
   readonly #segment = new Segment();
   readonly #icmp = new IcmpMessage();
-  readonly #counts: StackCounters = { framesIn: 0, framesOut: 0, connections: 0, halfOpen: 0, timeWait: 0, orphans: 0, listenOverflows: 0, pagesUsed: 0, pagesCapacity: 0 };
+  readonly #counts: StackCounters = { framesIn: 0, framesOut: 0, connections: 0, halfOpen: 0, timeWait: 0, orphans: 0, listenOverflows: 0, cookiesSent: 0, cookiesReceived: 0, cookiesFailed: 0, fragmentOctets: 0, icmpLimited: 0, resetsLimited: 0, pagesUsed: 0, pagesCapacity: 0 };
 
   /** @throws StackError EINVAL for an address that is none; RangeError for an option out of bounds */
   constructor(config: StackConfig) {
@@ -116,6 +134,9 @@ export class Stack implements Outlet {
     this.#demux = new Demux(config.secret[0] as number);
     this.#wheel = new Wheel(this.env.now);
     this.#ports = new EphemeralPorts(config.secret);
+    this.#cookieMode = config.synCookies ?? "auto";
+    this.#cookies = new SynCookies(config.random, config.secret);
+    this.#reassembly = new Reassembly(this.limits.maxFragments, this.limits.fragmentTimeout);
     this.#icmpRate = new RateLimit(this.limits.icmpRate);
     this.#resetRate = new RateLimit(this.limits.resetRate);
   }
@@ -136,6 +157,13 @@ export class Stack implements Outlet {
   get counters(): Readonly<StackCounters> {
     const c = this.#counts;
     c.connections = this.#demux.size;
+    c.cookiesSent = this.#cookies.sent;
+    c.cookiesReceived = this.#cookies.received;
+    c.cookiesFailed = this.#cookies.failed;
+    c.fragmentOctets = this.#reassembly.octets;
+    c.icmpLimited = this.#icmpRate.refused;
+    c.resetsLimited = this.#resetRate.refused;
+    c.timeWait = this.#timeWaits.size;
     c.pagesUsed = this.env.pages.used;
     c.pagesCapacity = this.env.pages.capacity;
     return c;
@@ -176,6 +204,9 @@ export class Stack implements Outlet {
       if (t.timers.next <= now) timeouts(t, now);
       if (t.state !== "CLOSED") this.#wheel.set(wake, t.timers.next);
     }
+    if (this.#reassembly.next() <= now) this.#reassembly.timeout(now, (quote, source, destination) => {
+      if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_TIME_EXCEEDED, 1, quote, 0, quote.length, destination, source);
+    });
     this.#inTurn = false;
   }
 
@@ -189,7 +220,9 @@ export class Stack implements Outlet {
       t.touched = false;
       if (t.tell !== 0) this.#tellUser(t);
       output(t, now);
-      if (t.state === "CLOSED") this.#remove(t);
+      if (t.state === "TIME-WAIT" && !t.countedTimeWait) this.#enterTimeWait(t, now);
+      if (t.orphan && !t.countedOrphan) this.#countOrphan(t, now);
+      if (t.isClosed) this.#remove(t);
       else if (t.timers.next < t.wake.at) this.#wheel.set(t.wake, t.timers.next);
       // An upcall in here may have touched it again.
       if (t.tell !== 0) this.touched(t);
@@ -199,7 +232,10 @@ export class Stack implements Outlet {
     this.#out?.flush();
   }
 
-  nextTimeout(): Millis { return this.#wheel.next(); }
+  nextTimeout(): Millis {
+    const timer = this.#wheel.next(), fragment = this.#reassembly.next();
+    return timer < fragment ? timer : fragment;
+  }
 
   // ---- Users ----
 
@@ -232,7 +268,7 @@ export class Stack implements Outlet {
     if (!this.isOurs(local)) throw new StackError("EADDRNOTAVAIL", `${to.localAddress} is not an address of this stack`);
     // §3.9.1.1, MUST-46 and on: no connection to a broadcast or multicast address.
     if (isUnusablePeer(remote)) throw new StackError("ENETUNREACH", `${to.remoteAddress} cannot be a peer of a TCP connection`);
-    if (this.#demux.size >= this.limits.maxConnections) throw new StackError("ENOBUFS", "too many connections");
+    if (this.#demux.size - this.#timeWaits.size >= this.limits.maxConnections) throw new StackError("ENOBUFS", "too many connections");
     const free = (p: number): boolean => this.#demux.find(local, remote, (to.remotePort << 16) | p) === undefined;
     const localPort = to.localPort !== undefined && to.localPort > 0 ? to.localPort : this.#ports.choose(local, remote, to.remotePort, free);
     if (localPort === undefined) throw new StackError("EADDRNOTAVAIL", "no ephemeral port is free");
@@ -255,6 +291,7 @@ export class Stack implements Outlet {
   /** Ends every live connection by RST. Call `transmit` after it. */
   shutdown(now: Millis): void {
     this.env.now = now;
+    this.env.causedByCall("ABORT");
     for (const t of [...this.#demux.values()]) {
       if (t.state === "TIME-WAIT" || t.state === "SYN-SENT" || t.state === "CLOSED") t.close("shutdown", "stack-shutdown", now);
       else reset(t, "stack-shutdown", now, "shutdown");
@@ -298,8 +335,16 @@ export class Stack implements Outlet {
     if (!this.isOurs(ip.destination)) return this.env.hit("ip-not-ours");
     // Multicast and broadcast sources too: no reply may go there (RFC 9293 §3.9.2.3).
     if (isUnusablePeer(ip.source)) return this.env.hit("1122-3.2.1.3");
-    if (ip.moreFragments || ip.fragmentOffset > 0) return this.env.hit("1122-3.3.2");
+    if (ip.moreFragments || ip.fragmentOffset > 0) return this.#fragmentArrives(memory, offset, now);
     this.#datagramArrives(memory, offset, ip.headerLength, ip.totalLength - ip.headerLength, trusted, gsoSize, now);
+  }
+
+  #fragmentArrives(memory: Memory, offset: number, now: Millis): void {
+    const r = this.#reassembly.fragmentArrives(memory.bytes, offset, this.#ip, now);
+    if (r.kind === "dropped") return this.env.hit("1122-3.3.2");
+    if (r.kind === "waiting") return;
+    if (parseIpv4(r.memory.bytes, 0, r.length, this.#ip) !== undefined) return this.env.hit("1122-3.3.2");
+    this.#datagramArrives(r.memory, 0, this.#ip.headerLength, r.length - this.#ip.headerLength, false, 0, now);
   }
 
   #datagramArrives(memory: Memory, offset: number, headerLength: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
@@ -309,7 +354,7 @@ export class Stack implements Outlet {
       case PROTOCOL_ICMP: return this.#icmpArrivesHere(memory, offset + headerLength, length, now);
       default:
         this.env.hit("1122-3.2.2.1");
-        if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, memory, offset, Math.min(headerLength + 8, headerLength + length), ip.destination, ip.source);
+        if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, memory.bytes, offset, Math.min(headerLength + 8, headerLength + length), ip.destination, ip.source);
     }
   }
 
@@ -324,17 +369,21 @@ export class Stack implements Outlet {
     const ports = (seg.sourcePort << 16) | seg.destinationPort;
     const t = this.#demux.find(ip.destination, ip.source, ports);
     if (t !== undefined && t.state !== "CLOSED") {
-      if (this.env.wants("segment")) this.#tellArrived(t, seg);
-      const again = segmentArrives(t, seg, now);
-      this.#tellUser(t);
-      t.receiveQueue.settle();
-      if (t.isClosed) this.#remove(t);
-      else this.touched(t);
-      if (again !== "reopen") return;
+      if (this.#segmentForConnection(t, seg, now) !== "reopen") return;
       return this.#listenerHears(ip.destination, seg, now, add(t.snd.nxt, 65_536 + (this.env.random() & 0xffff)));
     }
     if (t !== undefined) this.#remove(t);
     this.#listenerHears(ip.destination, seg, now, undefined);
+  }
+
+  #segmentForConnection(t: Tcb, seg: Segment, now: Millis): "reopen" | undefined {
+    if (this.env.wants("segment")) this.#tellArrived(t, seg);
+    const again = segmentArrives(t, seg, now);
+    if (t.tell !== 0) this.#tellUser(t);
+    t.receiveQueue.settle();
+    if (t.isClosed) this.#remove(t);
+    else this.touched(t);
+    return again;
   }
 
   /** No connection: a listener, or nobody. */
@@ -348,14 +397,24 @@ export class Stack implements Outlet {
       }
       return inClosed(this.env, seg);
     }
-    if (inListen(this.env, seg) !== "open") return;
-    if (this.#counts.halfOpen >= this.limits.synBacklog) {
-      listener.overflows++;
-      this.#counts.listenOverflows++;
-      return this.env.drop(undefined, "4987-backlog");
-    }
     const source = this.#ip.source;
-    if (this.#demux.size >= this.limits.maxConnections || (this.limits.maxPerSource > 0 && (this.#perSource.get(source) ?? 0) >= this.limits.maxPerSource)) {
+    if ((seg.ctl & (SYN | ACK | RST)) === ACK && this.#cookieArrives(listener, address, source, seg, now)) return;
+    if (inListen(this.env, seg) !== "open") return;
+    const full = this.#counts.halfOpen >= this.limits.synBacklog || listener.paused;
+    if (this.#cookieMode === "always" || (full && !listener.paused)) {
+      if (full) this.#backlogFull(listener, now);
+      if (this.#cookieMode === "off") return this.env.drop(undefined, "4987-backlog");
+      this.env.hit("4987-backlog");
+      this.#counts.framesOut++;
+      if (this.#out !== undefined) answerWithCookie(this.#out, this.#cookies, this.#secret, seg, address, source, listener.options, this.mtu, now);
+      return;
+    }
+    if (listener.paused) {
+      listener.overflows++;
+      return this.env.drop(undefined, "accept-backlog");
+    }
+    if (!this.#mayHold(source)) {
+      this.#tellLimit(this.#demux.size >= this.limits.maxConnections ? "maxConnections" : "maxPerSource", this.#demux.size, now);
       return this.env.drop(undefined, "limit-connections");
     }
     const flow = new Flow(address, seg.destinationPort, source, seg.sourcePort);
@@ -365,6 +424,71 @@ export class Stack implements Outlet {
     this.#counts.halfOpen++;
     if (this.env.wants("segment")) this.#tellArrived(t, seg);
     openPassively(t, seg, iss ?? this.#chooseIss(flow, now), now);
+  }
+
+  /** RFC 4987 §3.6. @returns whether the ACK was a cookie of ours and made a connection */
+  #cookieArrives(listener: Listener, address: number, source: number, seg: Segment, now: Millis): boolean {
+    if (this.#cookieMode === "off" || listener.paused) return false;
+    const offered = cookieIn(this.#cookies, seg, address, source, now);
+    if (offered === undefined || !this.#mayHold(source)) return false;
+    const t = this.#create(new Flow(address, seg.destinationPort, source, seg.sourcePort), listener.options, true, NOBODY, now);
+    t.listener = listener;
+    listener.halfOpen++;
+    this.#counts.halfOpen++;
+    openFromCookie(t, seg, offered, now);
+    this.#segmentForConnection(t, seg, now);
+    return true;
+  }
+
+  #mayHold(source: number): boolean {
+    if (this.#demux.size - this.#timeWaits.size >= this.limits.maxConnections) return false;
+    return this.limits.maxPerSource === 0 || (this.#perSource.get(source) ?? 0) < this.limits.maxPerSource;
+  }
+
+  #backlogFull(listener: Listener, now: Millis): void {
+    listener.overflows++;
+    this.#counts.listenOverflows++;
+    if (!this.env.wants("flood") || !this.#oncePerSecond("flood", now)) return;
+    const sources = new Set<number>();
+    for (const t of this.#connections.values()) if (t.state === "SYN-RECEIVED") sources.add((t.path as Flow).remote);
+    this.env.emit({ kind: "flood", halfOpen: this.#counts.halfOpen, sources: sources.size, cookiesSent: this.#cookies.sent });
+  }
+  #tellLimit(limit: string, value: number, now: Millis): void {
+    const shed = this.#oncePerSecond(limit, now);
+    if (shed > 0 && this.env.wants("limit")) this.env.emit({ kind: "limit", limit, value, shed });
+  }
+  /** @returns how often it was asked since it last said yes, or 0 for no */
+  #oncePerSecond(what: string, now: Millis): number {
+    const second = Math.floor(now / 1_000);
+    let told = this.#told.get(what);
+    if (told === undefined) this.#told.set(what, (told = { second: -1, shed: 0 }));
+    told.shed++;
+    if (told.second === second) return 0;
+    const shed = told.shed;
+    told.second = second;
+    told.shed = 0;
+    return shed;
+  }
+
+  /** Beyond the limit the oldest goes: its 2 MSL are nearly over. */
+  #enterTimeWait(t: Tcb, now: Millis): void {
+    t.countedTimeWait = true;
+    this.#timeWaits.add(t);
+    if (t.countedOrphan) { t.countedOrphan = false; this.#counts.orphans--; }
+    if (this.#timeWaits.size <= this.limits.maxTimeWait) return;
+    for (const oldest of this.#timeWaits) {
+      this.#tellLimit("maxTimeWait", this.#timeWaits.size, now);
+      oldest.close(oldest.closedBy ?? "local", "limit-time-wait", now);
+      this.#remove(oldest);
+      return;
+    }
+  }
+  #countOrphan(t: Tcb, now: Millis): void {
+    if (t.isClosed || t.state === "TIME-WAIT") return;
+    t.countedOrphan = true;
+    if (++this.#counts.orphans <= this.limits.maxOrphans) return;
+    this.#tellLimit("maxOrphans", this.#counts.orphans, now);
+    reset(t, "limit-orphans", now, "limit");
   }
 
   #icmpArrivesHere(memory: Memory, offset: number, length: number, now: Millis): void {
@@ -383,7 +507,7 @@ export class Stack implements Outlet {
   #create(flow: Flow, options: Readonly<TcpOptions>, passive: boolean, user: ConnectionUser, now: Millis): Tcb {
     const t = new TcbClass(++this.#lastId, flow, this.env, options, passive, this.mtu, now);
     t.connection = new Connection(t, user);
-    t.ts.offset = keyedHash(this.#secret, flow.local, flow.remote, 0, 0x7473);
+    t.ts.offset = timestampOffset(this.#secret, flow.local, flow.remote);
     this.#demux.add(flow.local, flow.remote, flow.ports, t);
     this.#connections.set(t.id, t);
     if (this.limits.maxPerSource > 0) this.#perSource.set(flow.remote, (this.#perSource.get(flow.remote) ?? 0) + 1);
@@ -397,6 +521,8 @@ export class Stack implements Outlet {
     t.removed = true;
     const flow = t.path as Flow;
     this.#wheel.clear(t.wake);
+    if (t.countedTimeWait) this.#timeWaits.delete(t);
+    if (t.countedOrphan) this.#counts.orphans--;
     this.#demux.delete(flow.local, flow.remote, flow.ports);
     this.#connections.delete(t.id);
     this.#leaveHalfOpen(t);

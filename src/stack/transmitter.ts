@@ -77,9 +77,9 @@ export class Transmitter {
   }
 
   /** ICMP error about the datagram at `offset`: its header and 8 octets are quoted. */
-  icmpError(type: number, code: number, memory: Memory, offset: number, quote: number, local: number, remote: number): void {
+  icmpError(type: number, code: number, datagram: Uint8Array, offset: number, quote: number, local: number, remote: number): void {
     const tx = this.#tx, ip = tx.begin();
-    const length = emitIcmpError(tx.memory.bytes, ip + IPV4_HEADER, type, code, memory.bytes, offset, quote);
+    const length = emitIcmpError(tx.memory.bytes, ip + IPV4_HEADER, type, code, datagram, offset, quote);
     emitIpv4(tx.memory.bytes, ip, IPV4_HEADER + length, 0xc0, TTL, PROTOCOL_ICMP, local, remote);
     tx.end(IPV4_HEADER + length, 0, false);
   }

@@ -6,7 +6,7 @@ import type { Tcb } from "./tcb.js";
 import type { Millis } from "./time.js";
 
 /** Largest shift (RFC 7323 §2.3): more is taken as 14. */
-const WSCALE_MAX = 14;
+export const WSCALE_MAX = 14;
 /** RFC 9293 §3.7.1 MUST-15. */
 const DEFAULT_MSS = 536;
 
@@ -43,6 +43,39 @@ export function openPassively(t: Tcb, seg: Segment, iss: Seq, now: Millis): void
   t.snd.wl1 = t.rcv.irs;
   t.setState("SYN-RECEIVED", "9293-3.10.7.2/3", now, "S.");
   ackNow(t);
+}
+
+/**
+ * RFC 4987 §3.6: the ACK of a SYN,ACK that nobody remembers. The TCB is made as if it had been in SYN-RECEIVED all along;
+ * the ACK itself is processed after this.
+ */
+export function openFromCookie(t: Tcb, ack: Segment, offered: { readonly mss: number; readonly windowScale: number; readonly sack: boolean; readonly ecn: boolean }, now: Millis): void {
+  t.env.causedBySegment(ack);
+  t.env.counters.passiveOpens++;
+  startSequence(t, add(seq(ack.acknowledgment), -1));
+  t.rcv.irs = add(seq(ack.sequence), -1);
+  t.rcv.nxt = seq(ack.sequence);
+  t.receiveQueue.start(t.rcv.nxt);
+  t.rcv.edge = add(t.rcv.nxt, initialWindow(t));
+  t.snd.peerMss = Math.max(offered.mss, t.options.minMss);
+  t.ts.on = t.options.timestamps && ack.hasTimestamps;
+  t.ts.recent = ack.tsVal;
+  t.ts.recentAt = now;
+  t.ts.lastAckSent = t.rcv.nxt;
+  const options = t.ts.on;
+  t.sackOk = options && t.options.sack && offered.sack;
+  t.ecn = options && t.options.ecn !== "off" && offered.ecn;
+  t.snd.wscale = options && offered.windowScale >= 0 ? offered.windowScale : 0;
+  if (!options || offered.windowScale < 0) t.rcv.wscale = 0;
+  setMss(t);
+  t.snd.wnd = ack.window << t.snd.wscale;
+  t.snd.maxWnd = t.snd.wnd;
+  t.snd.wl1 = t.rcv.irs;
+  // Counted as sent twice, so that nothing is timed by it (Karn).
+  const syn = t.board.push(t.snd.iss, add(t.snd.iss, 1), SYN, now);
+  syn.transmissions = 2;
+  t.snd.nxt = add(t.snd.iss, 1);
+  t.setState("SYN-RECEIVED", "4987-cookie", now);
 }
 
 /** §3.10.1, active OPEN: `<SEQ=ISS><CTL=SYN>`. */

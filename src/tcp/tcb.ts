@@ -194,6 +194,9 @@ export class Tcb implements Window {
   /** For the stack: whether this is in its list of touched connections, and when its timer wakes it. */
   touched = false;
   removed = false;
+  /** For the stack: whether it is counted as an orphan, and as a TIME-WAIT entry. */
+  countedOrphan = false;
+  countedTimeWait = false;
   /** The listener that this is a half-open child of; opaque to the core. */
   listener: unknown;
   toldEstablished = false;
@@ -296,7 +299,7 @@ export class Tcb implements Window {
 }
 
 /** RFC 7323 §2.3: the smallest shift by which 16 bits cover the buffer. */
-function wscaleFor(o: Readonly<TcpOptions>): number {
+export function wscaleFor(o: Readonly<TcpOptions>): number {
   if (o.windowScale >= 0) return o.windowScale;
   let shift = 0;
   while (shift < 14 && (65_535 << shift) < o.receiveBuffer) shift++;
