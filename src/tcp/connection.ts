@@ -70,6 +70,10 @@ export class Connection {
   setCork(on: boolean): void { calls.setCork(this.tcb, on); }
   /** Keep-alive (RFC 9293 §3.8.4): off by default. Times in milliseconds; undefined keeps what is set. */
   setKeepAlive(on: boolean, idleMs?: number, intervalMs?: number, probes?: number): void { calls.setKeepAlive(this.tcb, on, idleMs, intervalMs, probes); }
+  /** Acknowledges at once for a while (on), or lets ACKs wait for company from now (off). */
+  setQuickAck(on: boolean): void { calls.setQuickAck(this.tcb, on); }
+  /** RCV.BUFF, octets. The window scale stays what the handshake made it. @throws RangeError out of bounds */
+  setReceiveBuffer(octets: number): void { calls.setReceiveBuffer(this.tcb, octets); }
   /** User timeout (RFC 5482): how long sent data may stay unacknowledged. 0: the stack's default. Milliseconds. */
   setUserTimeout(ms: number): void { calls.setUserTimeout(this.tcb, ms); }
 }

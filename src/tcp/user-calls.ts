@@ -1,7 +1,8 @@
 /** RFC 9293 §3.10.1 to §3.10.6: OPEN is in handshake.ts; SEND, RECEIVE, CLOSE, ABORT and STATUS are here. */
 import type { Memory } from "../wire/memory.js";
-import { windowOpened } from "./acknowledge.js";
+import { ackNow, windowOpened } from "./acknowledge.js";
 import { armKeepAlive } from "./keep-alive.js";
+import { type TcpOptions, validate } from "./options.js";
 import { resetHeader } from "./output.js";
 import type { RuleId } from "./rules.js";
 import { diff, leq, toWire } from "./seq.js";
@@ -136,6 +137,15 @@ export function setKeepAlive(t: Tcb, on: boolean, idleMs?: number, intervalMs?: 
   t.keepAliveSent = 0;
   armKeepAlive(t, clock(t));
   t.env.outlet.touched(t);
+}
+/** On: what is owed is acknowledged now, and the next segments at once (Linux's TCP_QUICKACK); off: ACKs wait for company. */
+export function setQuickAck(t: Tcb, on: boolean): void {
+  t.ack.quick = on ? Math.max(1, t.options.quickAcks) : 0;
+  if (on && t.ack.octets > 0) ackNow(t);
+}
+/** A larger buffer is told with the next window; a smaller one shuts the window slowly, as its right edge never moves back (SHLD-14). */
+export function setReceiveBuffer(t: Tcb, octets: number): void {
+  (t as { options: Readonly<TcpOptions> }).options = Object.freeze({ ...t.options, ...validate({ receiveBuffer: octets }) });
 }
 export function setUserTimeout(t: Tcb, ms: number): void { t.userTimeout = ms > 0 ? ms : t.options.userTimeout; }
 
