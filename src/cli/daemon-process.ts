@@ -35,9 +35,14 @@ const STOP_MS = 3_000;
 /**
  * Starts `glasstcp serve --log-format json` with further options.
  * @param onLine called for each log line, `ready` included
+ * @param signal gives up waiting for `ready`, and rejects with the signal's reason
  * @throws CliError with the daemon's own words and exit code if it does not come up
  */
-export async function startDaemonProcess(options: readonly string[], onLine: (line: LogLine, text: string) => void): Promise<DaemonProcess> {
+export async function startDaemonProcess(
+  options: readonly string[],
+  onLine: (line: LogLine, text: string) => void,
+  signal?: AbortSignal,
+): Promise<DaemonProcess> {
   const [node, args] = ownCommand();
   const [command, all] = dieWithParent(node, [...args, "serve", "--log-format", "json", ...options], "KILL");
   // A group of its own: the terminal's Ctrl-C is for the command in the foreground, and we end the daemon ourselves.
@@ -76,8 +81,10 @@ export async function startDaemonProcess(options: readonly string[], onLine: (li
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new CliError(`the daemon was not ready within ${READY_MS / 1000} s`)), READY_MS);
   });
+  const given = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
   try {
-    return { pid: child.pid ?? -1, ready: await Promise.race([ready, failure, late]), failure, stop };
+    signal?.throwIfAborted();
+    return { pid: child.pid ?? -1, ready: await Promise.race([ready, failure, late, given]), failure, stop };
   } catch (e) {
     await stop();
     throw e;

@@ -3,7 +3,7 @@
 export const EXIT = { done: 0, failed: 1, usage: 2, permission: 3, noDaemon: 4 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** Something that the user can mend. Printed as `glasstcp: MESSAGE; MEND`, never with a stack trace. */
+/** Something that the user can mend. Printed as `glasstcp: MESSAGE; MEND`, never with a stack trace; an empty message prints nothing. */
 export class CliError extends Error {
   override readonly name = "CliError";
   readonly exitCode: number;
@@ -36,6 +36,7 @@ export interface Told {
 export function tell(thrown: unknown): Told {
   const e = thrown as { message?: unknown; mend?: unknown; exitCode?: unknown; code?: unknown; kind?: unknown; stack?: unknown };
   if (!(thrown instanceof Error)) return { text: `glasstcp: ${String(thrown)}`, exitCode: EXIT.failed };
+  if (thrown.message === "" && typeof e.exitCode === "number") return { text: "", exitCode: e.exitCode };
   const told = (exitCode: number): Told => ({
     text: oneLine(typeof e.mend === "string" ? `glasstcp: ${thrown.message}; ${e.mend}` : `glasstcp: ${thrown.message}`),
     exitCode,

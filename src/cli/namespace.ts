@@ -51,6 +51,24 @@ export async function inPrivateNetwork(here: boolean, body: () => Promise<number
   return followed(child);
 }
 
+/**
+ * Runs `body` so that no signal can end this process before it has cleaned up: SIGINT, SIGTERM and SIGHUP abort the signal that
+ * body is given, with a wordless CliError of the exit code that a shell would show. While `followed` waits, they go to its child as well.
+ */
+export async function interruptible<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
+    const abort = (): void => controller.abort(new CliError("", { exitCode: exitCodeOf(null, signal) }));
+    process.on(signal, abort);
+    return (): void => void process.off(signal, abort);
+  });
+  try {
+    return await body(controller.signal);
+  } finally {
+    for (const off of handlers) off();
+  }
+}
+
 /** Waits for a foreground child: signals that come to us go on to it. @returns its exit code */
 export async function followed(child: ChildProcess): Promise<number> {
   const handlers = (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const).map((signal) => {

@@ -56,7 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     // commander has already printed what was wrong; it would exit 1 where 2 means usage.
     if (isCommanderError(thrown)) return thrown.exitCode === 0 ? EXIT.done : EXIT.usage;
     const told = tell(thrown);
-    process.stderr.write(told.text + "\n");
+    if (told.text !== "") process.stderr.write(`${told.text}\n`);
     return told.exitCode;
   }
 }

@@ -10,7 +10,7 @@ import { type Step, stepsFor } from "../demo/steps.js";
 import { type Connection, type Outcome, Story, visited } from "../demo/story.js";
 import { TOOLS, toolMend, toolTrouble, withSbin } from "../environment.js";
 import { CliError, EXIT } from "../errors.js";
-import { exitCodeOf, inPrivateNetwork } from "../namespace.js";
+import { exitCodeOf, inPrivateNetwork, interruptible } from "../namespace.js";
 import { palette, print, printJson, terminalWidth } from "../output.js";
 
 const TUN = "glass0",
@@ -48,31 +48,29 @@ export function register(program: Command): void {
       const lacking = TOOLS.filter((t) => t.program !== "ip" && toolTrouble(t) !== undefined);
       if (lacking.length > 0)
         throw new CliError(`${lacking.map((t) => toolTrouble(t)).join(" and ")}, which the demo runs`, { mend: `install it with: ${toolMend(lacking)}` });
-      process.exitCode = await inPrivateNetwork(options.here === true, () => demo(options.json === true));
+      process.exitCode = await inPrivateNetwork(options.here === true, () => interruptible((signal) => demo(options.json === true, signal)));
     });
 }
 
-async function demo(json: boolean): Promise<number> {
+async function demo(json: boolean, signal: AbortSignal): Promise<number> {
   const started = performance.now();
   const paint = palette(),
     width = Math.max(80, terminalWidth());
   const story = new Story();
   const dir = mkdtempSync(join(tmpdir(), "glasstcp-demo-"));
   const steps: StepReport[] = [];
-  const interrupted = new AbortController();
-  const stopNow = (): void => interrupted.abort();
-  process.on("SIGINT", stopNow).on("SIGTERM", stopNow).on("SIGHUP", stopNow);
   try {
     const daemon = await startDaemonProcess(
       ["--tun", TUN, "--host", HOST, "--address", ADDRESS, "--log-level", "info", "--set", `timeWait=${TIME_WAIT_MS}`, "--control", join(dir, "control.sock")],
       (line) => story.add(line),
+      signal,
     );
     let stopped: number;
     try {
       if (!json) print(`${paint.bold("glasstcp demo")}: real curl and nc against our own TCP at ${ADDRESS}, in a private network namespace`);
       for (const [i, step] of stepsFor(ADDRESS).entries()) {
-        if (interrupted.signal.aborted) break;
-        const outcome = await Promise.race([run(step, story, interrupted.signal), daemon.failure]);
+        if (signal.aborted) break;
+        const outcome = await Promise.race([run(step, story, signal), daemon.failure]);
         const why = step.judge(outcome);
         steps.push({
           title: step.title,
@@ -85,12 +83,12 @@ async function demo(json: boolean): Promise<number> {
           stderr: outcome.stderr,
           connections: outcome.connections,
         });
-        if (!json && !interrupted.signal.aborted) print(renderStep(i + 1, step, outcome, why, paint, width));
+        if (!json && !signal.aborted) print(renderStep(i + 1, step, outcome, why, paint, width));
       }
     } finally {
       stopped = await daemon.stop();
     }
-    if (interrupted.signal.aborted) return exitCodeOf(null, "SIGINT");
+    signal.throwIfAborted();
     const left = readFileSync("/proc/net/dev", "utf8").includes(`${TUN}:`);
     const end = stopped !== 0 ? `the daemon ended with exit code ${stopped}` : left ? `the daemon left ${TUN} behind` : undefined;
     const ok = end === undefined && steps.every((s) => s.ok);
@@ -108,7 +106,6 @@ async function demo(json: boolean): Promise<number> {
     }
     return ok ? EXIT.done : EXIT.failed;
   } finally {
-    process.off("SIGINT", stopNow).off("SIGTERM", stopNow).off("SIGHUP", stopNow);
     rmSync(dir, { recursive: true, force: true });
   }
 }

@@ -8,7 +8,7 @@ import { prettifier } from "../../observe/pretty.js";
 import { SERVE_OPTIONS, type ServeOption } from "../../daemon/config.js";
 import { type LogLine, startDaemonProcess } from "../daemon-process.js";
 import { withSbin } from "../environment.js";
-import { followed, inPrivateNetwork, ownCommand } from "../namespace.js";
+import { followed, inPrivateNetwork, interruptible, ownCommand } from "../namespace.js";
 import { isColoured, print } from "../output.js";
 
 /** What the sandbox decides itself: the log comes to it, and the control socket lies in its own folder. */
@@ -20,6 +20,9 @@ interface Options {
   readonly here?: true;
   readonly [serve: string]: unknown;
 }
+
+/** pino's number. */
+const WARN = 40;
 
 const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
@@ -51,7 +54,7 @@ export function register(program: Command): void {
     else sandbox.option(option.flags, help);
   }
   sandbox.addHelpText("after", EXAMPLES).action(async (command: readonly string[], options: Options) => {
-    process.exitCode = await inPrivateNetwork(options.here === true, () => run(command, options));
+    process.exitCode = await inPrivateNetwork(options.here === true, () => interruptible((signal) => run(command, options, signal)));
   });
 }
 
@@ -67,21 +70,24 @@ export function serveArguments(options: Options): string[] {
   return given;
 }
 
-async function run(command: readonly string[], options: Options): Promise<number> {
+async function run(command: readonly string[], options: Options, signal: AbortSignal): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "glasstcp-sandbox-"));
   const pretty = prettifier(isColoured(process.stderr));
   const control = join(dir, "control.sock");
   try {
-    const daemon = await startDaemonProcess(["--control", control, ...serveArguments(options)], (_line, text) => {
+    const show = (line: LogLine, text: string): void => {
       if (options.logFile !== undefined) appendFileSync(options.logFile, `${text}\n`);
-      if (options.quiet !== true) process.stderr.write(pretty(text));
-    });
+      // What concerns a connection, and what went wrong; that the daemon comes and goes is no news here.
+      if (options.quiet !== true && (line.conn !== undefined || line.level >= WARN)) process.stderr.write(pretty(text));
+    };
+    const daemon = await startDaemonProcess(["--control", control, ...serveArguments(options)], show, signal);
     try {
       const shell = process.env["SHELL"] ?? "/bin/sh";
       if (command.length === 0 && process.stdin.isTTY) {
         const address = firstAddress(daemon.ready);
         print(`The daemon answers at ${address}; leave with exit or Ctrl-D. Try: curl http://${address}/`, process.stderr);
       }
+      signal.throwIfAborted();
       const child = spawn(command[0] ?? shell, command.slice(1), { stdio: "inherit", env: environment(dir, control) });
       const died = daemon.failure.catch((e: unknown) => {
         child.kill("SIGHUP");
