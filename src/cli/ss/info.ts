@@ -23,6 +23,10 @@ export function timerTime(ms: number): string {
   return rest > 0 ? `${text}${String(rest).padStart(3, "0")}ms` : text;
 }
 
+/** A span of time for people: 850ms, 12.3s, 5min, 2.5h. */
+export const span = (ms: number): string =>
+  ms < 1_000 ? `${Math.round(ms)}ms` : ms < 60_000 ? `${(ms / 1_000).toFixed(1)}s` : ms < 3_600_000 ? `${Math.round(ms / 60_000)}min` : `${(ms / 3_600_000).toFixed(1)}h`;
+
 /** ss knows on, keepalive, timewait and persist; the rest are timers that the kernel does not show. */
 const TIMER_NAMES: Readonly<Record<TimerName, string>> = {
   retransmit: "on",
@@ -126,7 +130,7 @@ export function infoText(c: ConnectionRow, options: boolean): string {
   add(`limited:${c.limitedBy}`);
   if (c.phase !== "open") add(`phase:${c.phase}`);
   add(`rcv_wnd:${c.rcvWnd}`);
-  add(`age:${timerTime(c.ageMs) || "0ms"}`);
+  add(`age:${span(c.ageMs)}`);
   return out.join(" ");
 }
 
@@ -141,8 +145,8 @@ export function attention(c: ConnectionRow): string | undefined {
   if (c.rcvWnd === 0 && c.recvQ > 0) return "our window is zero: our application does not read";
   if (c.backoff > 0 && c.timer?.name === "retransmit") return `retransmitting: ${c.backoff} timeouts in a row, the peer does not answer`;
   if (c.phase === "loss" || c.phase === "recovery") return `repairing loss (${c.phase})`;
-  if (c.state === "CLOSE-WAIT" && c.stateMs > CLOSE_WAIT_MS) return `the peer closed ${timerTime(c.stateMs)} ago and our application has not`;
-  if (c.state === "FIN-WAIT-1" && c.stateMs > FIN_WAIT_1_MS) return `our FIN is unacknowledged for ${timerTime(c.stateMs)}`;
-  if (c.state === "SYN-RECEIVED" && c.stateMs > SYN_RECEIVED_MS) return `half-open for ${timerTime(c.stateMs)}: the last ACK of the handshake is missing`;
+  if (c.state === "CLOSE-WAIT" && c.stateMs > CLOSE_WAIT_MS) return `the peer closed ${span(c.stateMs)} ago and our application has not`;
+  if (c.state === "FIN-WAIT-1" && c.stateMs > FIN_WAIT_1_MS) return `our FIN is unacknowledged for ${span(c.stateMs)}`;
+  if (c.state === "SYN-RECEIVED" && c.stateMs > SYN_RECEIVED_MS) return `half-open for ${span(c.stateMs)}: the last ACK of the handshake is missing`;
   return undefined;
 }
