@@ -11,7 +11,7 @@ interface Options {
   readonly port?: string;
   readonly wait?: string;
   readonly verbose?: true;
-  readonly tun: string;
+  readonly tun?: string;
   readonly host: string;
   readonly address: string;
   readonly mtu: string;
@@ -44,7 +44,7 @@ export function register(program: Command): void {
     .option("-p, --port <port>", "our own port; default: one that nobody can guess (RFC 6056)")
     .option("-w, --wait <seconds>", "give up when connecting takes longer, or nothing comes or goes for so long")
     .option("-v, --verbose", "tell each transition on standard error, with its reason")
-    .option("--tun <name>", "name of the TUN interface; %d is numbered by the kernel", "glassc%d")
+    .option("--tun <name>", "name of the TUN interface; default: glassc and a number")
     .option("--host <cidr>", "the kernel's side of the link", "10.78.0.1/30")
     .option("--address <ip>", "our side", "10.78.0.2")
     .option("--mtu <octets>", "largest IP packet of the link", "1500")
@@ -63,7 +63,7 @@ async function connect(host: string, portText: string, options: Options): Promis
   const mtu = number("--mtu", options.mtu, 88, 65_521);
   const remote = await resolve(host);
   const stack = createStack({
-    tun: { name: options.tun, host: options.host, mtu, offload: options.offload },
+    tun: { name: options.tun ?? `glassc${process.pid % 1_000_000}`, host: options.host, mtu, offload: options.offload },
     addresses: [options.address],
     options: settings,
   });
