@@ -18,7 +18,7 @@ const TCP_CHECKSUM_FIELD = 16;
 /** Octets that a read may fill: the largest packet there is, and the header before it. */
 const LARGEST_READ = 65_536 + 64;
 /** Frames of a batch. With offload a wake-up has two on average; plain, the rate still grows from 64 to 256. */
-const OFFLOAD_BATCH = 64, PLAIN_BATCH = 256;
+const OFFLOAD_BATCH = 64, PLAIN_BATCH = 128;
 /** Octets of the block that super-segments are read into: it should stay in the processor's cache. */
 const OFFLOAD_SLAB = 512 * 1024;
 

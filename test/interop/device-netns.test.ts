@@ -1,9 +1,10 @@
 /** The namespaces that tests against the kernel live in: really apart, and really gone afterwards. */
 import { existsSync, readlinkSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { enterMissing, inNetns, netnsMissing } from "../support/netns.js";
+import { describeUnless } from "../support/skip.js";
 
-describe.skipIf(netnsMissing())("a namespace of a test", () => {
+describeUnless(netnsMissing(), "a namespace of a test", () => {
   test("has its own interfaces: loopback alone", () => inNetns(async (ns) => {
     const links = JSON.parse(await ns.must("ip", ["-j", "link"])) as { ifname: string }[];
     expect(links.map((l) => l.ifname)).toEqual(["lo"]);
@@ -21,7 +22,7 @@ describe.skipIf(netnsMissing())("a namespace of a test", () => {
   }));
 });
 
-describe.skipIf(enterMissing())("stepping into a namespace", () => {
+describeUnless(enterMissing(), "stepping into a namespace", () => {
   test("happens for the length of the call, also when it throws", () => inNetns(async (ns) => {
     const home = readlinkSync("/proc/thread-self/ns/net");
     const inside = ns.enter(() => readlinkSync("/proc/thread-self/ns/net"));

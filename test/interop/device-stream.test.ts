@@ -2,7 +2,7 @@
 import { readFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { SERVICES } from "../../src/apps/index.js";
 import { drive, systemClock } from "../../src/daemon/driver.js";
 import type { Device } from "../../src/device/device.js";
@@ -13,6 +13,7 @@ import { FilterDevice } from "../../src/device/wrapper.js";
 import { createNet } from "../../src/sockets/net.js";
 import { Stack } from "../../src/stack/stack.js";
 import { enterMissing, makeNetns, type Netns } from "../support/netns.js";
+import { describeUnless } from "../support/skip.js";
 
 /** Sends `octets` to the echo service, half-closes, and says whether the same came back. */
 const CLIENT = `
@@ -25,7 +26,7 @@ const CLIENT = `
   socket.on("end", () => console.log(JSON.stringify({ got, same: back.digest("hex") === createHash("sha256").update(data).digest("hex") })));
   socket.end(data);`;
 
-describe.skipIf(enterMissing())("8 MiB to the echo service and back", () => {
+describeUnless(enterMissing(), "8 MiB to the echo service and back", () => {
   let clean: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const work of clean.reverse()) await work();

@@ -1,12 +1,13 @@
 /** The real tuntap2, where a user has installed it: the same contract, with its calls made inside a namespace. */
-import { describe, expect } from "vitest";
+import { expect } from "vitest";
 import { openTuntap2, type Tuntap2Module, type Tuntap2Tun } from "../../src/device/tuntap2.js";
 import { deviceContract, OUR_PORT, OURS, THEIR_PORT, THEIRS } from "../device/contract.js";
 import { KernelUdp } from "../support/kernel-udp.js";
 import { enterMissing, makeNetns, type Netns } from "../support/netns.js";
+import { describeUnless } from "../support/skip.js";
 
 const found = await (import("tuntap2" as string) as Promise<Tuntap2Module>).catch(() => undefined);
-if (found === undefined) console.warn("SKIPPED: the contract with the real tuntap2: the optional package is not installed (npm install --no-save tuntap2)");
+const why = found === undefined ? "the optional package tuntap2 is not installed: npm install --no-save tuntap2" : enterMissing();
 
 /** The package's class, each call of which is made with this thread in the namespace. */
 function inside(ns: Netns, module: Tuntap2Module): Tuntap2Module {
@@ -24,7 +25,7 @@ function inside(ns: Netns, module: Tuntap2Module): Tuntap2Module {
   return { Tun: Inside as unknown as new () => Tuntap2Tun };
 }
 
-describe.skipIf(found === undefined || enterMissing() !== undefined)("tuntap2 itself", () => {
+describeUnless(why, "tuntap2 itself", () => {
   deviceContract("tuntap2, the real one", async () => {
     const ns = await makeNetns();
     const device = await openTuntap2({ host: `${THEIRS}/24`, load: async () => inside(ns, found as Tuntap2Module) });

@@ -2,7 +2,7 @@
 import koffi from "koffi";
 import type { Netns } from "./netns.js";
 
-const AF_INET = 2, SOCK_DGRAM = 2, SOCK_NONBLOCK = 0o4000, SOCK_CLOEXEC = 0o2000000, SOL_SOCKET = 1, SO_RCVBUFFORCE = 33;
+const AF_INET = 2, SOCK_DGRAM = 2, SOCK_NONBLOCK = 0o4000, SOCK_CLOEXEC = 0o2000000, SOL_SOCKET = 1, SO_RCVBUF = 8, SO_RCVBUFFORCE = 33;
 
 const lib = koffi.load(null);
 type Call = (...parameters: unknown[]) => number;
@@ -34,7 +34,8 @@ export class KernelUdp {
     this.#fd = ns.enter(() => must(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
     const size = Buffer.alloc(4);
     size.writeInt32LE(8 << 20);
-    setsockopt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, size, 4);
+    // As much as anybody may have, and then as much as only the machine's root may.
+    for (const option of [SO_RCVBUF, SO_RCVBUFFORCE]) setsockopt(this.#fd, SOL_SOCKET, option, size, 4);
     must(bind(this.#fd, sockaddr(address, port), 16), "bind");
   }
 
