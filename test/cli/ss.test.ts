@@ -26,8 +26,8 @@ describe("filter expressions", () => {
     ["sport = 80 dport = 50000", true], ["sport = 80 && dport = 1", false], ["sport = 81 || dport = 50000", true],
     // Spaces may be left out, which ss itself does not allow.
     ["sport=:80", true], ["(sport=:80 or dport=1)and dst 10.0.0.0/8", true], ["dport>=50000", true], ["!sport=80", false], ["sport!=80", false],
-    // not, then and, then or
-    ["sport = 80 or sport = 81 and dport = 1", true], ["not sport = 81 and dport = 1", false], ["not ( sport = 81 and dport = 1 )", true],
+    // From left to right, as ss does it; not takes the next condition only.
+    ["sport = 80 or sport = 81 and dport = 1", false], ["sport = 80 or ( sport = 81 and dport = 1 )", true], ["sport = 81 or sport = 80 dport = 50000", true], ["not sport = 81 and dport = 1", false], ["not ( sport = 81 and dport = 1 )", true],
     ["autobound", false],
   ])("%s", (text, expected) => { expect(holds(text)).toBe(expected); });
 

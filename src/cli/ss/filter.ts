@@ -63,44 +63,35 @@ export function parseFilter(words: readonly string[]): Filter | undefined {
   const list = tokens(words);
   if (list.length === 0) return undefined;
   const parser = new Parser(list);
-  const filter = parser.disjunction();
+  const filter = parser.chain();
   parser.end();
   return filter;
 }
 
-/** Not binds tightest, then and (also where nothing stands between two conditions), then or: as ss has it. */
+/**
+ * From left to right: `and`, `or` and nothing at all between two conditions bind alike, `not` takes the next condition
+ * only. That is no usual precedence, but it is what ss does.
+ */
 class Parser {
   readonly #tokens: readonly string[];
   #at = 0;
   #depth = 0;
-  constructor(list: readonly string[]) {
-    this.#tokens = list;
-  }
+  constructor(list: readonly string[]) { this.#tokens = list; }
 
-  #peek(): string | undefined {
-    return this.#tokens[this.#at];
-  }
+  #peek(): string | undefined { return this.#tokens[this.#at]; }
   #fail(what: string): never {
     const at = this.#peek();
     throw usageError(`filter: ${what}${at === undefined ? " at the end" : ` at "${at}"`}`, EXAMPLE);
   }
 
-  disjunction(): Filter {
-    let left = this.#conjunction();
-    while (OR.has(this.#peek() ?? "")) {
-      this.#at++;
-      left = { kind: "or", left, right: this.#conjunction() };
-    }
-    return left;
-  }
-
-  #conjunction(): Filter {
+  chain(): Filter {
     let left = this.#negation();
     for (;;) {
       const next = this.#peek();
-      if (next === undefined || next === ")" || OR.has(next)) return left;
-      if (AND.has(next)) this.#at++;
-      left = { kind: "and", left, right: this.#negation() };
+      if (next === undefined || next === ")") return left;
+      const kind = OR.has(next) ? "or" as const : "and" as const;
+      if (kind === "or" || AND.has(next)) this.#at++;
+      left = { kind, left, right: this.#negation() };
     }
   }
 
@@ -117,7 +108,7 @@ class Parser {
     if (next === "(") {
       this.#at++;
       if (++this.#depth > 500) this.#fail("nested too deep");
-      const inside = this.disjunction();
+      const inside = this.chain();
       if (this.#peek() !== ")") this.#fail('")" is missing');
       this.#at++;
       this.#depth--;
