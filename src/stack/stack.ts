@@ -106,7 +106,8 @@ export class Stack implements Outlet {
   #rx: RxRing | undefined;
   #out: Transmitter | undefined;
   /** Connections that may have something to send, to tell or to schedule. */
-  #touched: Tcb[] = [];
+  readonly #touched: (Tcb | undefined)[] = [];
+  #touchedCount = 0;
   #inTurn = false;
   #batchEnd: (() => void)[] = [];
 
@@ -215,8 +216,9 @@ export class Stack implements Outlet {
     this.env.now = now;
     this.#inTurn = true;
     const touched = this.#touched;
-    for (let i = 0; i < touched.length; i++) {
+    for (let i = 0; i < this.#touchedCount; i++) {
       const t = touched[i] as Tcb;
+      touched[i] = undefined;
       t.touched = false;
       if (t.tell !== 0) this.#tellUser(t);
       output(t, now);
@@ -227,7 +229,7 @@ export class Stack implements Outlet {
       // An upcall in here may have touched it again.
       if (t.tell !== 0) this.touched(t);
     }
-    touched.length = 0;
+    this.#touchedCount = 0;
     this.#inTurn = false;
     this.#out?.flush();
   }
@@ -306,8 +308,8 @@ export class Stack implements Outlet {
   touched(t: Tcb): void {
     if (t.touched) return;
     t.touched = true;
-    this.#touched.push(t);
-    if (!this.#inTurn && this.#touched.length === 1) this.onWork();
+    this.#touched[this.#touchedCount++] = t;
+    if (!this.#inTurn && this.#touchedCount === 1) this.onWork();
   }
 
   segment(t: Tcb, header: SegmentHeader, from: Seq, textLength: number, retransmission: boolean): void {

