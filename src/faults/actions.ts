@@ -141,6 +141,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
     }
 
     case "rst":
+      if (comesTooEarly(faults, rule, c, s)) return "taken";
       faults.note(rule, c, s, "rst", `answers ${formatCtl(s.ctl)}`);
       seal(rule, c, "cut");
       resetPeer(faults, c, s);
@@ -148,6 +149,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       return "taken";
 
     case "fin":
+      if (comesTooEarly(faults, rule, c, s)) return "taken";
       faults.note(rule, c, s, "fin", `answers ${formatCtl(s.ctl)}`);
       seal(rule, c, "ghost");
       sayToPeer(faults, c, s, FIN | ACK);
@@ -159,6 +161,14 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       seal(rule, c, "black");
       return "taken";
   }
+}
+
+/** "At octet N" means after all octets before it: while one of them is missing, the segment is lost like those. */
+function comesTooEarly(faults: Faults, rule: Rule, c: Tracked, s: SegmentView): boolean {
+  const delivered = c.flow(s.direction).delivered;
+  if (rule.spec.match.bytes === undefined || delivered === undefined || ((s.sequence - delivered) | 0) <= 0) return false;
+  faults.note(rule, c, s, "drop", "octets before it are missing");
+  return true;
 }
 
 function seal(rule: Rule, c: Tracked, fate: NonNullable<Tracked["fate"]>): void {

@@ -32,11 +32,12 @@ const CHAOS: readonly PresetPort[] = [
   { port: 8007, name: "host-unreachable", behaviour: "http", faults: "in syn icmp host", does: "ICMP host unreachable answers the SYN", client: "(7) … No route to host, or a timeout" },
 
   // Talking
-  { port: 8010, name: "reset-at-once", behaviour: "http abort after 0", does: "RST right after the handshake", client: "(56) Recv failure: Connection reset by peer" },
+  { port: 8010, name: "reset-at-once", behaviour: "http abort after 0", does: "RST right after the handshake", client: "(56) … reset by peer, or (7) when it came before curl looked" },
+  { port: 8009, name: "reset-request", behaviour: "http abort request 1", does: "RST instead of an answer", client: "(56) Recv failure: Connection reset by peer" },
   { port: 8011, name: "reset-mid-body", behaviour: "http body 1000 abort body 100", does: "RST after 100 of 1000 octets", client: "(56) Recv failure: Connection reset by peer" },
   { port: 8012, name: "fin-mid-body", behaviour: "http body 1000 fin body 100", does: "FIN after 100 of 1000 octets", client: "(18) transfer closed with 900 bytes remaining to read" },
   { port: 8013, name: "empty-reply", behaviour: "http fin request 1", does: "FIN instead of an answer", client: "(52) Empty reply from server" },
-  { port: 8014, name: "silent", behaviour: "silent", does: "acknowledges the request, never answers", client: "(28) timed out with 0 bytes; ss: ESTAB without timer" },
+  { port: 8014, name: "silent", behaviour: "silent", does: "acknowledges the request, never answers", client: "(28) timed out with 0 bytes; ss: ESTAB without timer, or with its own keep-alive" },
   { port: 8015, name: "zero-window", behaviour: "http", faults: "out set window 0", does: "the window is 0 and stays 0", client: "(28) timed out with 0 bytes; ss: timer:(persist,…)" },
   { port: 8016, name: "blackhole", behaviour: "http", faults: "in data blackhole", does: "after the handshake nothing passes", client: "(28) timed out with 0 bytes; ss: timer:(on,…)" },
   { port: 8017, name: "late", behaviour: "http wait 3s", does: "thinks for 3 s", client: "200 after 3 s" },
@@ -65,7 +66,7 @@ const CHAOS: readonly PresetPort[] = [
   { port: 8051, name: "never-fin", behaviour: "http never-fin", does: "acknowledges the client's FIN, never sends its own", client: "200; ss: FIN-WAIT-2" },
   { port: 8052, name: "closing", behaviour: "http close", faults: "out fin nth 1 hold 500ms; out finack time ..4s drop", does: "the FINs cross; the ACK comes 4 s later", client: "200; ss: CLOSING, then TIME-WAIT" },
   { port: 8053, name: "closes-first", behaviour: "http close", does: "FIN after the answer", client: "200; ss: CLOSE-WAIT as long as the application keeps it" },
-  { port: 8054, name: "last-ack", behaviour: "http close", faults: "in fin drop", does: "FIN after the answer; the client's FIN is never acknowledged", client: "200; ss: LAST-ACK" },
+  { port: 8054, name: "last-ack", behaviour: "http length none", faults: "in fin drop", does: "a FIN ends the answer; the client's own FIN is never acknowledged", client: "200; ss: LAST-ACK, timer:(on,…)" },
 
   // Keep-alive connections
   { port: 8060, name: "keep-alive-race", behaviour: "http abort request 2", does: "RST to the second request of a connection", client: "curl hides it; Node's http.Agent: ECONNRESET" },

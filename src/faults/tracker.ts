@@ -17,6 +17,8 @@ export class Flow {
   next: number | undefined;
   /** After the last octet that was handed on without a gap: RCV.NXT of the receiver, or below it. */
   delivered: number | undefined;
+  /** What was handed on beyond a gap, [start, end), in order and apart from each other. */
+  beyond: { start: number; end: number }[] = [];
   /** The number that the FIN has; undefined until seen. */
   fin: number | undefined;
   /** What this direction acknowledged last, and with which window. */
@@ -149,9 +151,35 @@ export function observe(c: Tracked, s: SegmentView): Reading {
 
 const isBelow = (acked: number | undefined, sequence: number): boolean => acked !== undefined && ahead(sequence, acked) === 1;
 
+/** Gaps of one direction that are remembered; a peer that makes more is no longer followed exactly. */
+const MAX_BEYOND = 256;
+
 /** Counts a segment as handed to its receiver, after all faults. */
 export function countDelivered(c: Tracked, s: SegmentView): void {
-  const mine = c.flow(s.direction);
-  if (mine.delivered === undefined) mine.delivered = s.end;
-  else if (ahead(s.sequence, mine.delivered) >= 0) mine.delivered = later(mine.delivered, s.end);
+  const f = c.flow(s.direction);
+  if (f.delivered === undefined) {
+    f.delivered = s.end;
+    return;
+  }
+  if (ahead(s.sequence, f.delivered) < 0) {
+    let start = s.sequence, end = s.end;
+    if (start === end) return;
+    f.beyond = f.beyond.filter((b) => {
+      const apart = ahead(b.end, start) > 0 || ahead(end, b.start) > 0;
+      if (!apart) {
+        if (ahead(b.start, start) > 0) start = b.start;
+        end = later(end, b.end);
+      }
+      return apart;
+    });
+    const at = f.beyond.findIndex((b) => ahead(start, b.start) > 0);
+    f.beyond.splice(at < 0 ? f.beyond.length : at, 0, { start, end });
+    if (f.beyond.length > MAX_BEYOND) f.beyond.pop();
+    return;
+  }
+  f.delivered = later(f.delivered, s.end);
+  for (let next = f.beyond[0]; next !== undefined && ahead(next.start, f.delivered) >= 0; next = f.beyond[0]) {
+    f.delivered = later(f.delivered, next.end);
+    f.beyond.shift();
+  }
 }

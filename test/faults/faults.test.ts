@@ -181,6 +181,11 @@ describe("what happens to it", () => {
     const w = new Wire("out byte 50 rst").shake();
     expect(w.say("in P. 1:11 ack 1\nout P. 1:101 ack 11\nin . 11:11 ack 51\nout P. 51:101 ack 11")).toEqual(["in P. 1:11 ack 1", "out . 1:51 ack 11", "out R. 51:51 ack 11", "in R. 11:11 ack 101"]);
   });
+  test("rst at an octet waits until all octets before it have arrived, and sits behind what arrived out of order", () => {
+    const w = new Wire("out data nth 1 drop then out byte 300 rst").shake();
+    expect(w.say("out . 1:101 ack 1\nout . 101:201 ack 1\nout . 201:301 ack 1\nout . 301:401 ack 1")).toEqual(["out . 101:201 ack 1", "out . 201:301 ack 1"]);
+    expect(w.say("out . 1:101 ack 1\nout . 301:401 ack 1")).toEqual(["out . 1:101 ack 1", "out R. 301:301 ack 1", "in R. 1:1 ack 401"]);
+  });
   test("rst to a SYN acknowledges it (RFC 9293 §3.10.7.1) and our stack hears nothing", () => {
     expect(new Wire("syn rst").say("in S 0:0")).toEqual([expect.stringMatching(/^out R\. -?\d+:-?\d+ ack 1$/)]);
   });
@@ -221,7 +226,9 @@ describe("together", () => {
   test("faults compose in their order and each says what it did", () => {
     const w = new Wire("port 80: synack nth 1,2 drop; data loss 5%; out byte 100000 rst");
     w.say("in S 0:0\nout S. 0:0 ack 1\n+1000\nout S. 0:0 ack 1\n+2000\nout S. 0:0 ack 1\nin . 1:1 ack 1\nin P. 1:101 ack 1");
-    for (let at = 1; at < 120_000 && !w.log.some((l) => l.startsWith("out R")); at += 1000) w.say(`out P. ${at}:${at + 1000} ack 101`);
+    for (let at = 1; at < 120_000 && !w.log.some((l) => l.startsWith("out R")); at += 1000) {
+      while (w.say(`out P. ${at}:${at + 1000} ack 101`).length === 0);
+    }
     const [syn, loss, rst] = w.faults.list();
     expect(syn?.hits).toBe(2);
     expect(loss?.hits).toBeGreaterThan(1);

@@ -1,0 +1,173 @@
+/** What needs a client of its own making: keep-alive connections, nc, half-open applications, uploads, and the order of faults. */
+import { spawn } from "node:child_process";
+import http from "node:http";
+import net from "node:net";
+import { once } from "node:events";
+import { Agent, fetch as undiciFetch } from "undici";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createPeer, matchers, type Peer, type PeerOptions, peerMissing } from "../../src/testing/index.js";
+import { ADDRESS, portOf, startChaos, urlOf } from "../faults/chaos-rig.js";
+import { curl, fetched, nc, nodeHttp, outcome, ssRows, ssSees } from "../faults/clients.js";
+
+expect.extend(matchers);
+
+describe.skipIf(peerMissing("own"))("the chaos preset, with clients of another kind", () => {
+  let stop = (): void => {};
+  beforeAll(() => { stop = startChaos().close; });
+  afterAll(() => stop());
+
+  test("keep-alive race: curl hides it, even for POST", async () => {
+    const url = urlOf("keep-alive-race");
+    const get = await curl(url, url, "-o", "/dev/null", "-o", "/dev/null");
+    expect([get.exit, get.stderr]).toEqual([0, ""]);
+    const post = await curl(url, "-d", "x=1", url, "-o", "/dev/null", "-o", "/dev/null");
+    expect([post.exit, post.stderr]).toEqual([0, ""]);
+  });
+  test("keep-alive race: Node's http.Agent reports ECONNRESET to the second request", async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    expect(await nodeHttp(urlOf("keep-alive-race"), { agent })).toBe(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await nodeHttp(urlOf("keep-alive-race"), { agent })).toBe("ECONNRESET");
+    agent.destroy();
+  });
+  test("keep-alive race: fetch repeats a GET by itself, but not a POST", async () => {
+    const dispatcher = new Agent({ connections: 1 });
+    const call = (init: object): Promise<number | string> => outcome(undiciFetch(urlOf("keep-alive-race"), { dispatcher, ...init }).then((r) => r.arrayBuffer()).then((b) => b.byteLength));
+    expect(await call({})).toBe(1000);
+    expect(await call({ method: "POST", body: "x=1" })).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
+    await dispatcher.destroy();
+  });
+  test("idle-close: a connection kept too long is closed under the pool, and the next request opens anew", async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    expect(await nodeHttp(urlOf("idle-close"), { agent })).toBe(1000);
+    await ssSees(ADDRESS, portOf("idle-close"), /^(TIME-WAIT|LAST-ACK|CLOSE-WAIT|FIN-WAIT)/).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(await nodeHttp(urlOf("idle-close"), { agent })).toBe(1000);
+    agent.destroy();
+  });
+
+  test("closes-first: an application that keeps its end stays in CLOSE-WAIT; when it closes at last, it is gone", async () => {
+    const socket = net.connect({ host: ADDRESS, port: portOf("closes-first"), allowHalfOpen: true });
+    socket.write("GET / HTTP/1.0\r\n\r\n");
+    socket.resume();
+    await once(socket, "end");
+    expect(await ssSees(ADDRESS, portOf("closes-first"), /^CLOSE-WAIT/)).toMatch(/^CLOSE-WAIT \d 0 (?!.*timer)/);
+    socket.end();
+    await once(socket, "close");
+    expect(await ssRows(ADDRESS, portOf("closes-first"))).toEqual([]);
+  });
+  test("one FIN and ACK in one segment take the client straight to TIME-WAIT", async () => {
+    const socket = net.connect(portOf("ok"), ADDRESS);
+    await once(socket, "connect");
+    socket.end();
+    socket.resume();
+    await once(socket, "close");
+    expect(await ssSees(ADDRESS, portOf("ok"), /^TIME-WAIT/)).toMatch(/timer:\(timewait,(59|1min)/);
+  });
+
+  test("nc: refused, reset, and cut off", async () => {
+    expect(await nc(ADDRESS, portOf("refused"), "", "-v", "-w", "2")).toMatchObject({ exit: 1, stderr: expect.stringMatching(/Connection refused/) });
+    const request = "GET / HTTP/1.0\r\n\r\n";
+    const cut = await nc(ADDRESS, portOf("fin-mid-body"), request, "-N", "-w", "2");
+    expect([cut.exit, cut.stdout.slice(cut.stdout.indexOf("\r\n\r\n") + 4).length]).toEqual([0, 100]);
+    // nc takes a reset for an end: its exit code does not tell the two apart.
+    const reset = await nc(ADDRESS, portOf("reset-mid-body"), request, "-w", "2");
+    expect(reset.stdout.slice(reset.stdout.indexOf("\r\n\r\n") + 4).length).toBeLessThanOrEqual(100);
+  });
+  test("nc waits in SYN-SENT, and gives up in its own time", async () => {
+    const running = nc(ADDRESS, portOf("syn-lost"), "", "-v", "-w", "1");
+    await ssSees(ADDRESS, portOf("syn-lost"), /^SYN-SENT/);
+    expect(await running).toMatchObject({ exit: 1, stderr: expect.stringMatching(/timed out|in progress/) });
+  });
+});
+
+describe.skipIf(peerMissing())("one peer", () => {
+  const open: Peer[] = [];
+  const peerOf = async (options: PeerOptions): Promise<Peer> => {
+    const peer = await createPeer(options);
+    open.push(peer);
+    return peer;
+  };
+  afterEach(async () => { for (const peer of open.splice(0)) await peer.close(); });
+
+  test("faults compose: SYN,ACK dropped twice, then 5 % loss, then RST at octet 100,000; each act is an event", async () => {
+    const peer = await peerOf({ behaviour: "http body 1000000", faults: "synack nth 1,2 drop; data loss 5%; out byte 100000 rst" });
+    const c = await curl(peer.url, "-m", "20");
+    expect(c).toMatchObject({ exit: 56, status: 200 });
+    expect(c.connectS).toBeGreaterThan(0.9);
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n".length;
+    expect(c.octets).toBe(100_000 - head);
+    const [syn, loss, rst] = peer.faults;
+    expect([syn?.hits, rst?.hits]).toEqual([2, 1 + peer.events.filter((e) => e.kind === "fault" && e.fault === rst?.id && e.act === "drop").length]);
+    const acts = peer.events.filter((e) => e.kind === "fault");
+    expect(acts.filter((e) => e.fault === syn?.id).map((e) => e.act)).toEqual(["drop", "drop"]);
+    expect(acts.filter((e) => e.fault === loss?.id)).toHaveLength(loss?.hits ?? -1);
+    expect(acts.find((e) => e.act === "rst")?.detail).toMatch(/^out .* answers/);
+    expect(peer.connections[0]).toHaveTraversed(["SYN-RECEIVED", "ESTABLISHED", "CLOSED"]);
+    expect(peer.connections[0]).toHaveRetransmitted();
+  });
+
+  test("an upload into a window that never opens: the client's timer is persist, and ss says rwnd_limited", async () => {
+    const peer = await peerOf({ behaviour: "discard never-read buffer 4kB" });
+    const socket = net.connect(peer.port, peer.address);
+    socket.write(Buffer.alloc(200_000));
+    socket.on("error", () => {});
+    await ssSees(peer.address, peer.port, /timer:\(persist.*rwnd_limited:.*notsent:/, 5000, "-iO");
+    socket.destroy();
+  });
+
+  test("hold and release: the client waits in FIN-WAIT-1 exactly as long as the test wants", async () => {
+    const peer = await peerOf({});
+    const fault = peer.fault("in fin hold");
+    const socket = net.connect(peer.port, peer.address);
+    await once(socket, "connect");
+    socket.end();
+    socket.resume();
+    await ssSees(peer.address, peer.port, /^FIN-WAIT-1/);
+    expect(fault.held).toBeGreaterThan(0);
+    fault.release();
+    await once(socket, "close");
+    await ssSees(peer.address, peer.port, /^TIME-WAIT/);
+  });
+
+  test("a peer that vanishes: the client only learns of it by asking (keep-alive)", async () => {
+    const peer = await peerOf({ behaviour: "silent" });
+    const child = spawn("python3", ["-c", `
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2)
+try:
+    s.recv(1)
+except OSError as e:
+    print(type(e).__name__)
+`, peer.address, String(peer.port)], { stdio: ["ignore", "pipe", "inherit"] });
+    await (await peer.connection()).reached("ESTABLISHED");
+    const fault = peer.fault("in keepalive drop");
+    const [said] = (await once(child.stdout, "data")) as [Buffer];
+    expect(said.toString().trim()).toBe("TimeoutError");
+    expect(fault.hits).toBeGreaterThanOrEqual(2);
+  });
+
+  test("ICMP frag: the kernel lowers its MTU and the upload goes on", async () => {
+    const peer = await peerOf({ behaviour: "http", faults: "in len >1000 icmp frag 1000", offload: "off" });
+    const c = await curl(peer.url, "-m", "10", "-d", "x".repeat(20_000));
+    expect(c).toMatchObject({ exit: 0, status: 200 });
+    expect(peer.events.some((e) => e.kind === "fault" && e.act === "icmp")).toBe(true);
+  });
+
+  test.each(["auto", "off"] as const)("octet and count conditions mean the same with offload %s", async (offload) => {
+    const peer = await peerOf({ behaviour: "http body 500000", faults: "out byte 123456 rst", offload });
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 500000\r\n\r\n".length;
+    expect((await curl(peer.url)).octets).toBe(123_456 - head);
+  });
+
+  test("without faults a peer is a plain server: fetch 50 times, none fails, none is touched", async () => {
+    const peer = await peerOf({ behaviour: "http body 10000" });
+    const all = await Promise.all(Array.from({ length: 50 }, () => fetched(peer.url)));
+    expect(all.every((n) => n === 10_000)).toBe(true);
+    expect(peer.events.some((e) => e.kind === "fault")).toBe(false);
+  });
+});
