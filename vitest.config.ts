@@ -11,6 +11,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/interop/**", "**/node_modules/**"],
           sequence: { groupOrder: 0 },
+          // They take milliseconds; the limit is for a machine that is busy otherwise.
+          testTimeout: 20_000,
         },
       },
       {
