@@ -22,7 +22,7 @@ export function untilShutdown(daemon: Daemon, log: Log): Promise<number> {
       // Who presses Ctrl-C twice does not want to wait.
       if (ending) process.exit(signal === "SIGINT" ? 130 : 143);
       const live = [...daemon.stack.connections()].filter((c) => c.state !== "TIME-WAIT").length;
-      log.logger.info({ event: "shutdown", signal, connections: live }, `${signal}: ${live} live connections are reset, ${daemon.tun} is removed`);
+      log.logger.info({ event: "shutdown", signal, connections: live }, `${signal}: ${live} live connections are reset, ${daemon.tun} is closed`);
       end(0);
     };
     process.on("SIGINT", onSignal);

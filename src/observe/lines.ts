@@ -62,7 +62,6 @@ export function eventBytes(e: TcpEvent, time: number): string {
   return isFree(e) ? toBytes(eventLine(e, time)) : `${HEADS[e.kind]}${time}${body(e)},"msg":"${wording(e, ARROW)}"}\n`;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII is meant
 const NOT_ASCII = /[^\x00-\x7f]/;
 /** A text as a string of octets, see {@link eventBytes}. */
 export const toBytes = (text: string): string => (NOT_ASCII.test(text) ? Buffer.from(text).toString("latin1") : text);

@@ -173,6 +173,30 @@ describe.skipIf(netnsMissing("curl"))("least privilege", () => {
   }));
 });
 
+describe.skipIf(netnsMissing("curl"))("without any privilege", () => {
+  const mode = netnsMode();
+  test.skipIf(!mode.ok || !mode.root)("a plain user attaches to a persistent TUN that root made for him, and leaves it behind", () => inNetns(async (ns) => {
+    chmodSync(dir, 0o755);
+    ns.sh(`install -d -o 65534 ${dir}/run; ip tuntap add dev glass0 mode tun user 65534 vnet_hdr; ip addr add 10.77.0.1/24 dev glass0; ip link set glass0 up`);
+    const control = join(dir, "run", "s");
+    const child = ns.spawn("unshare", ["-m", "sh", "-ec", `mknod ${dir}/tun c 10 200; chmod 666 ${dir}/tun; mount --bind ${dir}/tun /dev/net/tun; exec "$@"`, "sh",
+      "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--no-new-privs", "--", process.execPath, MAIN, "serve", "--control", control]);
+    await new Promise<void>((resolve, reject) => {
+      let wrong = "";
+      child.stderr?.on("data", (c: Buffer) => { wrong += c; });
+      child.stdout?.once("data", () => resolve());
+      child.once("exit", (code) => reject(new Error(`ended with ${code}: ${wrong}`)));
+    });
+    await ns.must("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2/"]);
+    const { pid } = JSON.parse(await ns.must("curl", ["-s", "--unix-socket", control, "http://localhost/v1/status"])) as { pid: number };
+    expect(statusOf(pid)).toMatchObject({ uid: 65_534, effective: 0n, permitted: 0n });
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    process.kill(pid, "SIGTERM");
+    expect(await gone).toBe(0);
+    expect(links(ns)).toContain("glass0");
+  }));
+});
+
 describe.skipIf(netnsMissing("curl"))("faults of the host", () => {
   test("the log's disk is full: the daemon goes on and counts the failed writes", () => inNetns(async (ns) => {
     const daemon = new TestDaemon(ns, ["--log-file", "/dev/full"]);

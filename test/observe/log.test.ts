@@ -73,7 +73,7 @@ describe("the log", () => {
     await log.flush();
     const lines = linesOf(path);
     expect(lines).toHaveLength(everyKind.length + 1);
-    expect(lines[0]).toContain("#12 10.77.0.1:48308>:80 LISTEN → SYN-RECEIVED: SYN arrived, sent SYN,ACK [9293-3.10.7.2/3]");
+    expect(lines[0]).toContain("#12 10.77.0.1:48308 > :80 LISTEN → SYN-RECEIVED: SYN arrived, sent SYN,ACK [9293-3.10.7.2/3]");
     expect(lines.at(-1)).toContain("ready tun=glass0");
   });
 });
