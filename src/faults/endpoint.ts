@@ -57,7 +57,6 @@ export class Endpoint implements ConnectionUser {
   #head = Buffer.alloc(0);
   #bodyLeft = 0;
   #requests = 0;
-  #answers = 0;
   #said = 0;
   /** Where the first body begins, in octets said. */
   #bodyStart: number | undefined;
@@ -173,7 +172,6 @@ export class Endpoint implements ConnectionUser {
   }
 
   #respond(b: Behaviour): void {
-    this.#answers++;
     if (b.service === "garbage") return this.#answer({ bytes: Buffer.from("\x16\x03\x01 220 this is no HTTP \xff\xfe\r\n", "latin1") });
     const told = b.length === "true" ? `Content-Length: ${b.body}\r\n` : b.length === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
     const last = b.close || b.length === "none";
