@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="glasstcp" \
 # The clients of the demo, and ip and ss to look at the interface with; the daemon itself needs none of them.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends curl iproute2 netcat-openbsd \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 WORKDIR /opt/glasstcp
 COPY package.json README.md LICENSE ./
 COPY --from=build /opt/glasstcp/node_modules ./node_modules

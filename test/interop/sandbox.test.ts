@@ -204,3 +204,13 @@ describe.skipIf(netnsMissing("curl", "nc"))("demo", () => {
     expect(stderr).toMatch(/^glasstcp: \/dev\/net\/tun cannot be opened \(EACCES\); sudo chmod 666 \/dev\/net\/tun\n$/);
   });
 });
+
+describe.skipIf(netnsMissing("curl", "nc"))("doctor", () => {
+  test("in a rootless namespace it says so, and finds the right to make an interface", () => {
+    const { status, stdout } = spawnSync("unshare", ["--user", "--map-root-user", "--net", NODE, MAIN, "doctor", "--json"], { encoding: "utf8" });
+    const report = JSON.parse(stdout) as { ok: boolean; place: string; checks: { name: string; verdict: string }[] };
+    expect(report.place).toBe("rootless");
+    expect(report.checks.find((c) => c.name === "right")?.verdict).toBe("ok");
+    expect(status).toBe(report.ok ? 0 : 1);
+  });
+});
