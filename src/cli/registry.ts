@@ -25,6 +25,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "fault", summary: "misbehave on demand, by TCP meaning: drop a SYN,ACK, reset at an octet, hold a FIN", load: () => import("./commands/fault.js") },
   { name: "sysctl", summary: "read and write the daemon's settings, under Linux's names too", load: () => import("./commands/sysctl.js") },
   { name: "connect", summary: "an active open from our own TCP, stdin and stdout as nc has them", load: () => import("./commands/connect.js") },
+  { name: "drill", summary: "packet scripts against this TCP, in virtual time", load: () => import("./commands/drill.js") },
   { name: "doctor", summary: "check what is needed here; name the one command that mends what is missing", load: () => import("./commands/doctor.js") },
   { name: "states", summary: "the state machine, from the code's own table", load: () => import("./commands/states.js") },
   { name: "completion", summary: "shell completion for bash, zsh or fish", load: () => import("./commands/completion.js") },
