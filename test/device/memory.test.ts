@@ -19,6 +19,11 @@ const makes: [string, (bytes: Uint8Array) => Memory][] = [
   ["SIMD", (bytes) => filled(createMemory(bytes.length), bytes)],
   ["WebAssembly memory, summed in JavaScript", (bytes) => filled(createMemory(bytes.length, false), bytes)],
   ["plain", plainMemory],
+  ["plain, at an odd place of its buffer", (bytes) => {
+    const shifted = new Uint8Array(bytes.length + 3).subarray(3);
+    shifted.set(bytes);
+    return plainMemory(shifted);
+  }],
 ];
 function filled(memory: Memory, bytes: Uint8Array): Memory {
   memory.bytes.set(bytes);
