@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    teardownTimeout: 20_000,
     reporters: ["default", "./scripts/vitest-skips.ts"],
     projects: [
       {
@@ -24,7 +25,6 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          teardownTimeout: 20_000,
         },
       },
     ],

@@ -44,7 +44,6 @@ export const terminalWidth = (stream: { readonly columns?: number } = process.st
 export const print = (text: string, to: Writable = process.stdout): void => void to.write(text.endsWith("\n") ? text : text + "\n");
 export const printJson = (value: unknown, to: Writable = process.stdout): void => print(JSON.stringify(value), to);
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ESC is what starts a colour
 const SGR = /\x1b\[[0-9;]*m/g;
 /** Columns that a text takes on a terminal, colours not counted. */
 export const visibleWidth = (text: string): number => [...text.replaceAll(SGR, "")].length;

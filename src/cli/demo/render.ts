@@ -9,10 +9,11 @@ const MAX_LINES = 14;
 
 export function renderStep(n: number, step: Step, outcome: Outcome, complaint: string | undefined, paint: Palette, width: number): string {
   const out: string[] = ["", `${paint.bold(`${n}  ${step.title}`)}`, `   ${paint.dim("$")} ${paint.cyan(step.shell)}`];
-  const said = [...linesOf(outcome.stdout), ...linesOf(outcome.stderr).map((line) => paint.yellow(line))];
+  const room = width - 12;
+  const said = [...linesOf(outcome.stdout).map((line) => clip(line, room)), ...linesOf(outcome.stderr).map((line) => paint.yellow(clip(line, room)))];
   const shown = said.slice(0, MAX_LINES);
   if (said.length > shown.length) shown.push(paint.dim(`(${said.length - shown.length} more lines)`));
-  shown.forEach((line, i) => out.push(`${i === 0 ? padEnd(`   ${step.program}`, 10) : " ".repeat(10)}${paint.dim("|")} ${clip(line, width - 12)}`));
+  for (const [i, line] of shown.entries()) out.push(`${padEnd(i === 0 ? `   ${step.program}` : "", 10)}${paint.dim("|")} ${line}`);
   for (const connection of outcome.connections) out.push(...renderConnection(connection, paint, width));
   for (const line of outcome.lines) if (line.event === "refused") out.push(`   ${padEnd("tcp", 7)}${paint.dim("|")} ${refusal(line, paint)}`);
   out.push(`   ${paint.dim(step.look)}`);
@@ -46,7 +47,7 @@ const refusal = (line: LogLine, paint: Palette): string =>
 /** The log's own sentence without the states, which stand beside it already. */
 const causeOf = (line: LogLine): string => (line.msg ?? "").replace(/^[A-Z0-9-]+ → [A-Z0-9-]+: /, "");
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what a client prints must not steer the terminal
+// What a client prints must not steer the terminal.
 const linesOf = (text: string): string[] =>
   text
     .replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, "")
