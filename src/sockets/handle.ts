@@ -56,6 +56,7 @@ export class Handle implements ConnectionUser {
   #userBuffer: Uint8Array | undefined;
 
   #queued = false;
+  #pumping = false;
   #eof = false;
   /** Octets of this connection in the context's block, from `#start` on. */
   #gathered = 0;
@@ -204,11 +205,16 @@ export class Handle implements ConnectionUser {
 
   /** Hands over what there is, as far as the reader takes it; then the end, or what went wrong. */
   pump(): void {
-    try { this.#pump(); } catch (error) { rethrow(error); }
+    this.#queued = false;
+    // A listener may lead back here: where it enters native code of Node's (TLS, http2) from a turn that the device began,
+    // ticks run before it returns. The call below it goes on with the work.
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try { this.#handOver(); } catch (error) { rethrow(error); }
+    this.#pumping = false;
   }
 
-  #pump(): void {
-    this.#queued = false;
+  #handOver(): void {
     const conn = this.conn, socket = this.socket;
     if (conn === undefined || socket === undefined) return;
     if (this.#gathered > 0) this.#giveGathered(socket);
