@@ -121,7 +121,7 @@ export class Target implements ControlTarget {
       stack: { ...stack.counters, ...stack.env.counters },
       device: { ...device.counters },
       events: { ...tally.events },
-      transitions: { ...tally.transitions },
+      transitions: tally.transitions,
       closed: { ...tally.closed, rxBytes: tally.rxBytes, txBytes: tally.txBytes },
       drops: Object.fromEntries(Object.entries(stack.env.ruleHits).filter(([, n]) => n > 0)),
       log: { lines: log.counters.lines, lostLines: log.counters.lostLines, errors: log.counters.errors },

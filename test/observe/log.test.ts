@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Destination } from "../../src/observe/destination.js";
 import { EVENT_KINDS } from "../../src/observe/levels.js";
-import { eventBytes, eventLine } from "../../src/observe/lines.js";
+import { eventBytes, eventLine, millis } from "../../src/observe/lines.js";
 import { Log } from "../../src/observe/log.js";
 import { everyKind, synArrived } from "./events.js";
 
@@ -37,6 +37,14 @@ describe("an event as a line", () => {
   test("as octets it is the UTF-8 form of the same line", () => {
     for (const e of everyKind) expect(Buffer.from(eventBytes(e, 7), "latin1").toString("utf8")).toBe(eventLine(e, 7));
   });
+});
+
+test("milliseconds are cut to a thousandth and read back as the number they are", () => {
+  for (const n of [0, 1, 0.001, 0.01, 0.1, 0.12, 0.123, 1.5, 59_999.999, 60_000.1239, 1e-9, 5e9 + 0.5, 2 ** 40, 0.999_9]) {
+    expect(Number(millis(n))).toBe(Math.round(n * 1_000) / 1_000);
+    expect(String(Number(millis(n)))).toBe(millis(n));
+  }
+  expect(millis(Number.POSITIVE_INFINITY)).toBe("null");
 });
 
 describe("the log", () => {
