@@ -13,7 +13,7 @@ const why = (when: string, ...rules: readonly RuleId[]): Reason => ({ when, rule
 /** What ends a connection with both SYNs acknowledged, out of order: the same in all of these states. */
 const BROKEN: readonly RuleId[] = [
   "9293-3.10.7.4/2",
-  "793-3.9-syn",
+
   "9293-3.10.5",
   "9293-3.6.1-unread",
   "9293-3.8.3-R2",
@@ -22,6 +22,7 @@ const BROKEN: readonly RuleId[] = [
   "9293-3.8.6.1",
   "limit-orphans",
   "stack-shutdown",
+  "793-3.9-syn",
 ];
 const broken = (...more: readonly RuleId[]): Reason => why("RST, ABORT or given up", ...BROKEN, ...more);
 
@@ -30,7 +31,7 @@ export const REASONS: Readonly<Record<string, Reason>> = {
   "CLOSED LISTEN": why("passive OPEN", "9293-3.10.1"),
   "CLOSED SYN-SENT": why("active OPEN: SYN sent", "9293-3.10.1"),
   "LISTEN SYN-RECEIVED": why("SYN: SYN,ACK sent", "9293-3.10.7.2/3", "4987-cookie"),
-  "LISTEN SYN-SENT": why("active OPEN on a listener: here always a connection of its own"),
+  "LISTEN SYN-SENT": why("active OPEN: here a connection of its own"),
   "LISTEN CLOSED": why("CLOSE", "9293-3.10.4"),
   "SYN-SENT ESTABLISHED": why("SYN,ACK: ACK sent", "9293-3.10.7.3/4"),
   "SYN-SENT SYN-RECEIVED": why("SYN (simultaneous open): SYN,ACK sent", "9293-3.10.7.3/4-simultaneous"),
@@ -46,7 +47,7 @@ export const REASONS: Readonly<Record<string, Reason>> = {
   ),
   "SYN-RECEIVED ESTABLISHED": why("ACK of our SYN", "9293-3.10.7.4/5-established"),
   "SYN-RECEIVED FIN-WAIT-1": why("CLOSE: here the FIN waits for ESTABLISHED"),
-  "SYN-RECEIVED LISTEN": why("RST after a passive open: the listener never left LISTEN, the connection is CLOSED"),
+  "SYN-RECEIVED LISTEN": why("RST after a passive open: here CLOSED, the listener stays"),
   "SYN-RECEIVED CLOSED": why(
     "RST, SYN, ABORT or given up",
     "9293-3.10.7.4/2-listen",
