@@ -92,6 +92,8 @@ export class TunDevice implements Device {
   readonly offload: Offload;
   readonly rx: TunRx;
   readonly tx: TunTx;
+  /** How often the device looked after activity ({@link TunOptions.spinUs}), and how often something came meanwhile. */
+  readonly spins = { looks: 0, found: 0 };
   readonly counters: DeviceCounters = { rxFrames: 0, rxBytes: 0, rxErrors: 0, txFrames: 0, txBytes: 0, txErrors: 0 };
   readonly #fd: number;
   readonly #line: TunLine;
@@ -158,10 +160,14 @@ export class TunDevice implements Device {
 
   readonly #look = (): void => {
     this.#spin = undefined;
+    this.spins.looks++;
     const { poll } = libc(), until = performance.now() + this.#spinMs;
     do {
       if (this.#closed || this.#failed) return;
-      if (poll(this.#pollFdAt, 1, 0) > 0) return this.#readable();
+      if (poll(this.#pollFdAt, 1, 0) > 0) {
+        this.spins.found++;
+        return this.#readable();
+      }
     } while (performance.now() < until);
   };
 
