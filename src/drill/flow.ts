@@ -46,9 +46,9 @@ export class Flow {
   #remote(syn: boolean): number { return (syn ? 0 : this.remoteIsn) + this.remoteShift; }
 
   /** Notes the first injected packet (its number is the remote ISN) and every SYN. */
-  noteInjected(seq: SequenceRange, flags: number): void {
+  noteInjected(seq: SequenceRange, flags: number, isOpening: boolean): void {
     const syn = (flags & SYN) !== 0;
-    if (!this.#remoteSeen || (syn && !this.#synSeen)) this.remoteIsn = seq.first;
+    if (!this.#remoteSeen || (syn && (isOpening || !this.#synSeen))) this.remoteIsn = seq.first;
     this.#remoteSeen = true;
     if (syn) {
       this.#synSeen = true;

@@ -284,7 +284,8 @@ export class Runner {
 
   #inject(event: ScriptEvent, action: TcpAction): void {
     const flow = this.#flowForInjection();
-    flow.noteInjected(action.seq, action.flags);
+    // As long as our own SYN is unanswered, the peer's next SYN may begin anywhere.
+    flow.noteInjected(action.seq, action.flags, this.#connection()?.state === "SYN-SENT");
     const packet: Packet = {
       source: flow.remoteAddress, destination: flow.localAddress, sourcePort: action.ports?.source ?? flow.remotePort, destinationPort: action.ports?.destination ?? flow.localPort,
       sequence: flow.sequenceIn(action.seq, action.flags), acknowledgment: flow.acknowledgmentIn(action.ack, action.flags), flags: action.flags,

@@ -37,12 +37,11 @@ export function tcpInfo(conn: Connection | undefined, state: State, now: Millis)
   const s = conn.status(now), t = conn.tcb, mss = Math.max(1, s.mss);
   const segments = (octets: number): number => Math.ceil(octets / mss);
   const us = (ms: number | undefined): number => Math.round((ms ?? 0) * 1_000);
-  const scaled = s.sndWscale > 0 || s.rcvWscale > 0;
   let retransmitted = 0;
   for (let r = t.board.flight.head; r !== undefined; r = r.following) if (r.transmissions > 1) retransmitted++;
   return {
     tcpi_state: TCP_STATES[s.state], tcpi_ca_state: PHASES[s.phase], tcpi_retransmits: s.backoff, tcpi_probes: t.probes, tcpi_backoff: s.backoff,
-    tcpi_options: (s.timestamps ? 1 : 0) | (s.sack ? 2 : 0) | (scaled ? 4 : 0) | (s.ecn ? 8 : 0),
+    tcpi_options: (s.timestamps ? 1 : 0) | (s.sack ? 2 : 0) | (t.windowScaling ? 4 : 0) | (s.ecn ? 8 : 0),
     tcpi_snd_wscale: s.sndWscale, tcpi_rcv_wscale: s.rcvWscale,
     tcpi_rto: us(s.rto), tcpi_ato: us(t.options.delayedAck), tcpi_snd_mss: s.mss, tcpi_rcv_mss: Math.max(t.rcv.seenMss, 0) || Math.min(536, s.advmss), tcpi_advmss: s.advmss, tcpi_pmtu: s.pmtu,
     tcpi_unacked: t.board.count, tcpi_sacked: segments(s.sacked), tcpi_lost: segments(s.lost), tcpi_retrans: retransmitted, tcpi_total_retrans: s.retransmits,

@@ -66,7 +66,8 @@ export function openFromCookie(t: Tcb, ack: Segment, offered: { readonly mss: nu
   t.sackOk = options && t.options.sack && offered.sack;
   t.ecn = options && t.options.ecn !== "off" && offered.ecn;
   t.snd.wscale = options && offered.windowScale >= 0 ? offered.windowScale : 0;
-  if (!options || offered.windowScale < 0) t.rcv.wscale = 0;
+  t.windowScaling = options && offered.windowScale >= 0;
+  if (!t.windowScaling) t.rcv.wscale = 0;
   setMss(t);
   t.snd.wnd = ack.window << t.snd.wscale;
   t.snd.maxWnd = t.snd.wnd;
@@ -98,7 +99,8 @@ export function takeSynOptions(t: Tcb, seg: Segment, now: Millis): void {
     t.ts.lastAckSent = t.rcv.nxt;
   }
   t.sackOk = o.sack && seg.sackPermitted;
-  if (o.windowScaling && seg.windowScale >= 0) t.snd.wscale = Math.min(seg.windowScale, WSCALE_MAX);
+  t.windowScaling = o.windowScaling && seg.windowScale >= 0;
+  if (t.windowScaling) t.snd.wscale = Math.min(seg.windowScale, WSCALE_MAX);
   else {
     t.snd.wscale = 0;
     t.rcv.wscale = 0;

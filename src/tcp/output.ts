@@ -44,7 +44,7 @@ function sendSyn(t: Tcb, now: Millis): void {
   header.ctl = received ? SYN | ACK : SYN;
   header.window = initialWindow(t);
   header.mss = t.rcv.mss;
-  header.windowScale = o.windowScaling && (!received || t.rcv.wscale > 0 || t.snd.wscale > 0 || !t.passive) ? t.rcv.wscale : -1;
+  header.windowScale = (received ? t.windowScaling : o.windowScaling) ? t.rcv.wscale : -1;
   header.sackPermitted = received ? t.sackOk : o.sack;
   header.hasTimestamps = received ? t.ts.on : o.timestamps;
   header.tsVal = t.tsNow(now);

@@ -6,7 +6,6 @@ import type { Environment } from "./environment.js";
 import { initializeCongestion, takeSynOptions } from "./handshake.js";
 import { add, diff, gt, inWindow, leq, lt, seq, type Seq } from "./seq.js";
 import { armKeepAlive } from "./keep-alive.js";
-import { resetHeader } from "./output.js";
 import { TELL_DRAINED, TELL_ENDED, TELL_ESTABLISHED, TELL_READABLE, TELL_URGENT, TELL_WRITABLE, type Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
 
@@ -371,6 +370,7 @@ function fromSixthStep(t: Tcb, seg: Segment, skip: number, now: Millis): void {
   const synLength = seg.ctl & SYN ? 1 : 0;
   takeText(t, seg, Math.max(0, skip - synLength), now); // seventh
   if (seg.ctl & FIN) checkFin(t, seg, now); // eighth
+  else if (t.rcv.finAt === t.rcv.nxt && !t.rcv.finReceived) takeFin(t, now);
 }
 
 /** RFC 3168 §6.1.3: ECE on every ACK until the sender says CWR. */
@@ -404,7 +404,7 @@ function takeText(t: Tcb, seg: Segment, skip: number, now: Millis): void {
   const at = add(seq(seg.sequence), (seg.ctl & SYN ? 1 : 0) + skip);
   const length = Math.min(seg.textLength - skip, diff(at, t.rcv.edge));
   if (length <= 0) return;
-  if (t.orphan) return orphanHearsText(t, now);
+  if (t.orphan) return orphanHearsText(t, seg, now);
   const hadGap = t.receiveQueue.ranges.length > 0;
   const moved = t.receiveQueue.place(at, seg.memory, seg.textOffset + skip, length);
   if (moved < 0) {
@@ -428,13 +428,14 @@ function takeText(t: Tcb, seg: Segment, skip: number, now: Millis): void {
 }
 
 /** §3.6.1: nobody will read this, and the peer must know that it is lost. */
-function orphanHearsText(t: Tcb, now: Millis): void {
+function orphanHearsText(t: Tcb, seg: Segment, now: Millis): void {
   t.env.drop(t, "9293-3.6.1-unread");
-  t.env.outlet.segment(t, resetHeader(t), t.snd.nxt, 0, false);
+  // As without a connection (§3.10.7.1): at SEG.ACK, which is what the peer takes an RST at.
+  t.env.outlet.reply(seg, seg.acknowledgment, 0, RST);
   t.close("abort", "9293-3.6.1-unread", now, "R");
 }
 
-/** Eighth step. A FIN counts once everything before it is there; one that comes early comes again. */
+/** Eighth step. A FIN counts once everything before it is there; one that comes early is held (SHLD-31). */
 function checkFin(t: Tcb, seg: Segment, now: Millis): void {
   if (t.state === "CLOSED") return;
   const at = add(seq(seg.sequence), (seg.ctl & SYN ? 1 : 0) + seg.textLength);
@@ -444,8 +445,13 @@ function checkFin(t: Tcb, seg: Segment, now: Millis): void {
   }
   if (at !== t.rcv.nxt) {
     if (t.state === "FIN-WAIT-1" && t.finAcknowledged) t.setState("FIN-WAIT-2", "9293-3.10.7.4/5-fin-wait-1", now);
+    if (lt(t.rcv.nxt, at) && leq(at, t.rcv.edge)) t.rcv.finAt = at;
     return ackNow(t);
   }
+  takeFin(t, now);
+}
+/** Everything before the FIN is there. */
+function takeFin(t: Tcb, now: Millis): void {
   t.rcv.nxt = add(t.rcv.nxt, 1);
   if (lt(t.rcv.edge, t.rcv.nxt)) t.rcv.edge = t.rcv.nxt;
   t.rcv.finReceived = true;

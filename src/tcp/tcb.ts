@@ -63,6 +63,8 @@ export class ReceiveVariables {
   /** The largest segment seen, octets: what "full-sized" means for delayed ACKs. */
   seenMss = 0;
   finReceived = false;
+  /** Number of a FIN that came before what it follows (SHLD-31). */
+  finAt: Seq | undefined;
   get wnd(): number { return Math.max(0, diff(this.nxt, this.edge)); }
 }
 
@@ -143,6 +145,8 @@ export class Tcb implements Window {
   cwnd = 0;
   ssthresh = Infinity;
   sackOk = false;
+  /** Both SYNs bear the window scale option (RFC 7323 §2.2). */
+  windowScaling = false;
   ecn = false;
   /** ECN (RFC 3168 §6.1): we owe the peer ECE until its CWR; we owe it CWR with the next new data. */
   ecnEcho = false;
