@@ -13,7 +13,6 @@ const why = (when: string, ...rules: readonly RuleId[]): Reason => ({ when, rule
 /** What ends a connection with both SYNs acknowledged, out of order: the same in all of these states. */
 const BROKEN: readonly RuleId[] = [
   "9293-3.10.7.4/2",
-
   "9293-3.10.5",
   "9293-3.6.1-unread",
   "9293-3.8.3-R2",
