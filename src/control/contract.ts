@@ -112,7 +112,8 @@ export interface FaultRegistry {
 /** What the server asks of the daemon. */
 export interface ControlTarget {
   status(): DaemonStatus;
-  sockets(): SocketsAnswer;
+  /** All but the connections, which may be many and come one by one. */
+  sockets(): Omit<SocketsAnswer, "connections"> & { readonly connections: Iterable<ConnectionRow> };
   socket(id: number): ConnectionRow | undefined;
   /** ABORT. False when there is no such connection. */
   abort(id: number): boolean;

@@ -17,6 +17,7 @@ const idParams = { type: "object", required: ["id"], properties: { id: { type: "
 export const SCHEMAS = {
   status: { response: { 200: { ...open, required: ["version", "pid", "tun", "addresses", "services"] }, ...errors } },
   sockets: {
+    // The answer is a stream: the schema is for readers.
     response: {
       200: { type: "object", required: ["time", "pid", "listeners", "connections"], properties: { time: { type: "number" }, pid: { type: "integer" }, listeners: list, connections: list } },
       ...errors,

@@ -4,6 +4,7 @@
  */
 import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
+import { Readable } from "node:stream";
 import fastify, { type FastifyInstance } from "fastify";
 import { EVENT_KINDS, type Level } from "../observe/levels.js";
 import type { EventKind } from "../tcp/events.js";
@@ -42,7 +43,7 @@ export function controlApp(target: ControlTarget): FastifyInstance {
   app.setNotFoundHandler((request, reply) => reply.status(404).send({ error: "no-route", message: `no route ${request.method} ${request.url}; see /v1/status` }));
 
   app.get("/v1/status", { schema: SCHEMAS.status }, () => target.status());
-  app.get("/v1/sockets", { schema: SCHEMAS.sockets }, () => target.sockets());
+  app.get("/v1/sockets", { schema: SCHEMAS.sockets }, (_request, reply) => reply.type("application/json; charset=utf-8").send(Readable.from(socketsText(target), { objectMode: false })));
   app.get<IdParams>("/v1/sockets/:id", { schema: SCHEMAS.socket }, (request) => {
     const row = target.socket(request.params.id);
     if (row === undefined) throw new RequestError(404, "no-connection", `no connection ${request.params.id}`);
@@ -93,6 +94,24 @@ export function controlApp(target: ControlTarget): FastifyInstance {
     });
   });
   return app;
+}
+
+/** Rows that are turned into text before others in the process have their turn. */
+const SLICE = 200;
+
+/** `SocketsAnswer` as text, piece by piece: a hundred thousand rows at once would stop TCP for a second. */
+async function* socketsText(target: ControlTarget): AsyncGenerator<string> {
+  const { connections, ...head } = target.sockets();
+  let text = `${JSON.stringify(head).slice(0, -1)},"connections":[`, rows = 0;
+  for (const row of connections) {
+    text += (rows > 0 ? "," : "") + JSON.stringify(row);
+    if (++rows % SLICE === 0) {
+      yield text;
+      text = "";
+      await new Promise(setImmediate);
+    }
+  }
+  yield `${text}]}`;
 }
 
 function parseKinds(text: string | undefined): EventKind[] | undefined {

@@ -143,7 +143,11 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   if (metrics !== undefined) undo.push(() => metrics.close());
 
   if (user !== undefined) {
-    control.chown(user.uid, user.gid);
+    try {
+      control.chown(user.uid, user.gid);
+    } catch (error) {
+      log.logger.warn({ event: "control", code: (error as NodeJS.ErrnoException).code }, `the control socket stays with its maker: ${user.name} cannot be given it without CAP_CHOWN`);
+    }
     dropPrivileges(user);
   }
 

@@ -1,6 +1,6 @@
 /** What the control API asks, answered from the parts of the running daemon. */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import type { ConnectionRow, ControlTarget, CountersAnswer, DaemonStatus, FaultRegistry, LimitRow, ListenerRow, OptionRow, ServiceRow, SocketsAnswer } from "../control/contract.js";
+import type { ConnectionRow, ControlTarget, CountersAnswer, DaemonStatus, FaultRegistry, LimitRow, ListenerRow, OptionRow, ServiceRow } from "../control/contract.js";
 import type { Device } from "../device/device.js";
 import { LEVEL_NAMES, type Level } from "../observe/levels.js";
 import type { Log } from "../observe/log.js";
@@ -91,17 +91,24 @@ export class Target implements ControlTarget {
     return lag;
   }
 
-  sockets(): SocketsAnswer {
-    const { stack, clock } = this.#parts;
-    const now = clock.now();
+  sockets(): ReturnType<ControlTarget["sockets"]> {
+    const { stack } = this.#parts;
     const listeners: ListenerRow[] = [];
     for (const l of stack.listeners()) {
       if (l.port === "any") continue;
       listeners.push({ state: "LISTEN", local: { address: l.localAddress, port: l.port }, recvQ: l.halfOpen, sendQ: l.backlog, service: this.#serviceOf.get(l.port) });
     }
-    const connections: ConnectionRow[] = [];
-    for (const c of stack.connections()) connections.push({ ...c.status(now), service: this.#serviceOf.get(c.localPort) });
-    return { time: Date.now(), pid: process.pid, listeners, connections };
+    return { time: Date.now(), pid: process.pid, listeners, connections: this.#rows() };
+  }
+
+  /** Lazily, and over several turns of the event loop: what has closed meanwhile is left out. */
+  *#rows(): IterableIterator<ConnectionRow> {
+    const { stack, clock } = this.#parts;
+    for (const c of stack.connections()) if (c.state !== "CLOSED") yield { ...c.status(clock.now()), service: this.#serviceOf.get(c.localPort) };
+  }
+
+  *roundTrips(): IterableIterator<number> {
+    for (const { tcb } of this.#parts.stack.connections()) if (tcb.rtt.hasSample) yield tcb.rtt.srtt;
   }
 
   socket(id: number): ConnectionRow | undefined {

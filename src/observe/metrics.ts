@@ -1,11 +1,12 @@
 /** Prometheus metrics (prom-client): read from the daemon's own counts at each scrape, so that nothing is counted twice. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { CountersAnswer, DaemonStatus, SocketsAnswer } from "../control/contract.js";
+import type { CountersAnswer, DaemonStatus } from "../control/contract.js";
 import { STATES } from "../tcp/state.js";
 
 export interface MetricsSource {
   status(): DaemonStatus;
-  sockets(): SocketsAnswer;
+  /** Smoothed round trip times of the connections that have one, milliseconds. */
+  roundTrips(): Iterable<number>;
   counters(): CountersAnswer;
 }
 
@@ -56,7 +57,7 @@ export function metricsOf(source: MetricsSource): { text(): Promise<string>; rea
     for (const [what, n] of Object.entries(counters.stack)) tcp.inc({ what }, n);
     for (const [what, n] of Object.entries(counters.device)) device.inc({ what }, n);
     for (const [what, n] of Object.entries(counters.log)) log.inc({ what }, n);
-    for (const c of source.sockets().connections) if (c.srtt !== undefined) rtt.observe(c.srtt / 1_000);
+    for (const ms of source.roundTrips()) rtt.observe(ms / 1_000);
     lag.set({ quantile: "0.5" }, status.eventLoopLagMs.mean / 1_000);
     lag.set({ quantile: "0.99" }, status.eventLoopLagMs.p99 / 1_000);
     lag.set({ quantile: "1" }, status.eventLoopLagMs.max / 1_000);

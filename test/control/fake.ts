@@ -37,6 +37,7 @@ export class FakeDaemon implements ControlTarget {
     };
   }
   sockets(): ReturnType<ControlTarget["sockets"]> { return { time: 0, pid: process.pid, listeners: this.listeners, connections: this.connections }; }
+  *roundTrips(): IterableIterator<number> { for (const c of this.connections) if (c.srtt !== undefined) yield c.srtt; }
   socket(id: number): ConnectionRow | undefined { return this.connections.find((c) => c.id === id); }
   abort(id: number): boolean {
     const known = this.socket(id) !== undefined;

@@ -82,6 +82,18 @@ describe("the routes", () => {
     await expect(client.get("/v1/sockets/x")).rejects.toThrow(/id/);
   });
 
+  test("very many sockets come piece by piece, and the rest of the process goes on meanwhile", async () => {
+    daemon.connections = Array.from({ length: 5_000 }, (_, i) => connectionRow({ id: i + 1 }));
+    const client = await start();
+    let turns = 0;
+    const count = (): void => { turns++; again = setImmediate(count); };
+    let again = setImmediate(count);
+    const all = await client.get<SocketsAnswer>("/v1/sockets");
+    clearImmediate(again);
+    expect(all.connections.map((c) => c.id)).toEqual(daemon.connections.map((c) => c.id));
+    expect(turns).toBeGreaterThanOrEqual(25);
+  });
+
   test("options are read and set, and what is wrong is refused with a sentence", async () => {
     const client = await start();
     expect(await client.patch("/v1/options", { finWait2: "5s" })).toMatchObject({ options: [{ name: "finWait2", value: 5_000, default: 60_000 }] });
