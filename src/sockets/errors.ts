@@ -30,7 +30,7 @@ export const CODE_OF: Readonly<Record<ClosedBy, { readonly opening: string; read
   timeout: { opening: "ETIMEDOUT", open: "ETIMEDOUT" }, // "connection aborted due to user timeout"
   unreachable: { opening: "EHOSTUNREACH", open: "EHOSTUNREACH" },
   limit: { opening: "ENOBUFS", open: "ENOBUFS" }, // "insufficient resources"
-  shutdown: { opening: "ENETDOWN", open: "ENETDOWN" }, // the stack itself goes away
+  shutdown: { opening: "ECONNABORTED", open: undefined }, // our own call, on the stack
 };
 
 /** The negative number that libuv uses for an errno name; 0 for an unknown name. */

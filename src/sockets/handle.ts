@@ -5,6 +5,7 @@
  * RCV.WND follows what is taken here, and nothing else closes it: while the reader is paused or full, octets stay in the
  * connection.
  */
+import { AsyncResource } from "node:async_hooks";
 import type { Connection } from "../tcp/connection.js";
 import type { ClosedBy } from "../tcp/events.js";
 import type { ConnectionUser } from "../tcp/user.js";
@@ -38,8 +39,12 @@ export interface OnRead {
   callback(bytesRead: number, buffer: Uint8Array): boolean;
 }
 
+/** What runs for this socket sees the AsyncLocalStorage of where it was made, and not of whoever woke the stack. */
+export const socketResource = (): AsyncResource => new AsyncResource("GLASSTCPSOCKET", { requireManualDestroy: true });
+
 export class Handle implements ConnectionUser {
   readonly context: Context;
+  resource: AsyncResource;
   socket: Socket | undefined;
   conn: Connection | undefined;
   /** Accepts the connection once it is established. */
@@ -71,8 +76,9 @@ export class Handle implements ConnectionUser {
   #next = 0;
   #done: Done | undefined;
 
-  constructor(context: Context) {
+  constructor(context: Context, resource: AsyncResource) {
     this.context = context;
+    this.resource = resource;
   }
 
   // ——— lifetime ———
@@ -160,6 +166,11 @@ export class Handle implements ConnectionUser {
       this.conn = undefined;
       return;
     }
+    if (by === "shutdown") {
+      // Whoever closed the stack meant it: no socket has anything to complain of.
+      setImmediate(() => { socket.destroy(); });
+      return;
+    }
     if (socket.connecting) {
       this.conn = undefined;
       this.#run(() => socket.connected(CODE_OF[by].opening));
@@ -184,7 +195,7 @@ export class Handle implements ConnectionUser {
 
   /** Upcalls must not throw: what user code throws becomes an uncaught exception, as it does from any event of Node's. */
   #run(step: () => void): void {
-    try { step(); } catch (error) { rethrow(error); }
+    try { this.resource.runInAsyncScope(step); } catch (error) { rethrow(error); }
   }
 
   // ——— reading ———
@@ -210,7 +221,7 @@ export class Handle implements ConnectionUser {
     // ticks run before it returns. The call below it goes on with the work.
     if (this.#pumping) return;
     this.#pumping = true;
-    try { this.#handOver(); } catch (error) { rethrow(error); }
+    try { this.resource.runInAsyncScope(this.#handOver, this); } catch (error) { rethrow(error); }
     this.#pumping = false;
   }
 

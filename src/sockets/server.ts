@@ -1,5 +1,6 @@
 /** A server in the manner of `net.Server` on listeners of our stack, and as an async iterator of its connections. */
 import { lookup as dnsLookup } from "node:dns";
+import { AsyncResource } from "node:async_hooks";
 import { EventEmitter } from "node:events";
 import { isIP, type AddressInfo, type BlockList, type DropArgument } from "node:net";
 import { getDefaultHighWaterMark } from "node:stream";
@@ -7,7 +8,7 @@ import type { Connection } from "../tcp/connection.js";
 import type { TcpOptions } from "../tcp/options.js";
 import type { Context, ListenerLike } from "./context.js";
 import { codeOfThrown, listenError } from "./errors.js";
-import { Handle, type OnRead } from "./handle.js";
+import { Handle, socketResource, type OnRead } from "./handle.js";
 import { alreadyListening, checkNumber, checkPort, checkSignal, invalidArgType, invalidArgValue, notRunning } from "./node-errors.js";
 import { familyOf, named, normalizeArgs, type Socket, type SocketOptions } from "./socket.js";
 
@@ -75,6 +76,7 @@ export class Server extends EventEmitter {
   /** Makes a lookup that comes back after another `listen` or `close` void. */
   #attempt = 0;
   #referenced = true;
+  #resource: AsyncResource | undefined;
   readonly #onread: OnRead | undefined;
   readonly #tcp: Partial<TcpOptions> | undefined;
   readonly #blockList: BlockList | undefined;
@@ -192,13 +194,14 @@ export class Server extends EventEmitter {
       return;
     }
     this.#listeners = bound;
+    this.#resource = new AsyncResource("GLASSTCPSERVER", { requireManualDestroy: true });
     this.#where = named(addresses[0] ?? asked ?? "0.0.0.0", actual === "any" ? 0 : actual);
     if (this.#referenced) this.context.lifetime.hold();
     process.nextTick(() => { if (this.#listeners === bound) this.emit("listening"); });
   }
 
   readonly #accept = (conn: Connection): Handle => {
-    const handle = new Handle(this.context);
+    const handle = new Handle(this.context, this.#resource as AsyncResource);
     handle.conn = conn;
     handle.server = this;
     return handle;
@@ -220,6 +223,7 @@ export class Server extends EventEmitter {
       handle.close();
       return;
     }
+    handle.resource = socketResource();
     const socket = new this.SocketClass(this.#socketOptions, handle);
     this._connections++;
     socket.accept(this, this.#onread, this.pauseOnConnect);

@@ -3,13 +3,13 @@
  * and errors. What differs on purpose is listed in docs/sockets.md.
  */
 import { lookup as dnsLookup, ADDRCONFIG } from "node:dns";
-import { isIP, type AddressInfo, type BlockList, type LookupFunction, type SocketReadyState } from "node:net";
+import { isIP, type AddressInfo, type BlockList, type LookupFunction, type SocketConnectOpts, type SocketReadyState } from "node:net";
 import { addAbortSignal, Duplex } from "node:stream";
 import type { TcpOptions } from "../tcp/options.js";
 import type { Status } from "../tcp/status.js";
 import type { Context } from "./context.js";
 import { codeOfThrown, hostPortError } from "./errors.js";
-import { Handle, type OnRead, type Piece } from "./handle.js";
+import { Handle, socketResource, type OnRead, type Piece } from "./handle.js";
 import {
   badPort, checkBoolean, checkDuration, checkFunction, checkInt32, checkNumber, checkPort, closedBeforeConnection,
   endedByPeer, invalidArgType, invalidArgValue, invalidFamily, invalidIp, ipBlocked, missingArgs, socketClosed,
@@ -86,6 +86,18 @@ export class Socket extends Duplex {
   declare readonly context: Context;
 
   connecting = false;
+  /** Our end; undefined without a connection. */
+  declare readonly localAddress?: string;
+  declare readonly localPort?: number;
+  declare readonly localFamily?: string;
+  static {
+    // Optional, as in Node's types, which an accessor cannot be.
+    Object.defineProperties(this.prototype, {
+      localAddress: { enumerable: true, get(this: Socket) { return this.#handle?.conn?.localAddress; } },
+      localPort: { enumerable: true, get(this: Socket) { return this.#handle?.conn?.localPort; } },
+      localFamily: { enumerable: true, get(this: Socket) { return familyOf(this.localAddress); } },
+    });
+  }
   /** Milliseconds given to `setTimeout`; undefined before. */
   declare timeout?: number;
   declare autoSelectFamilyAttemptedAddresses: string[];
@@ -150,7 +162,7 @@ export class Socket extends Duplex {
 
   // ——— opening ———
 
-  connect(options: ConnectOptions | { port: number; host?: string | undefined } | { path: string }, connectionListener?: () => void): this;
+  connect(options: ConnectOptions | SocketConnectOpts, connectionListener?: () => void): this;
   connect(port: number | string, host: string, connectionListener?: () => void): this;
   connect(port: number | string, connectionListener?: () => void): this;
   connect(...args: unknown[]): this {
@@ -168,7 +180,7 @@ export class Socket extends Duplex {
     if (this.#handle === null) {
       // A closed socket may be opened again.
       (this as unknown as { _undestroy(): void })._undestroy();
-      const handle = new Handle(this.context);
+      const handle = new Handle(this.context, socketResource());
       handle.socket = this;
       handle.onread = this.#onread;
       this.#handle = handle;
@@ -475,9 +487,6 @@ export class Socket extends Duplex {
     const conn = this.#handle?.conn;
     return conn === undefined ? {} : named(conn.localAddress, conn.localPort);
   }
-  get localAddress(): string | undefined { return this.#handle?.conn?.localAddress; }
-  get localPort(): number | undefined { return this.#handle?.conn?.localPort; }
-  get localFamily(): string | undefined { return familyOf(this.localAddress); }
   #peer(): AddressInfo | undefined {
     const conn = this.#handle?.conn;
     if (conn === undefined || this.connecting) return this.#peerName;
