@@ -1,16 +1,17 @@
 /** Linux's names for our settings, with its units: what `glasstcp sysctl net.ipv4.tcp_fin_timeout` means. */
 import type { OptionRow } from "../control/contract.js";
+import type { LimitName } from "../stack/limits.js";
 import type { OptionName } from "../tcp/options.js";
 
 export interface SysctlName {
-  readonly option: OptionName;
+  readonly option: OptionName | LimitName | "synCookies";
   /** Our value as Linux writes it. */
   show(value: OptionRow["value"]): string;
   /** Linux's text as the value that our option takes; undefined when it is none. */
   read(text: string): string | undefined;
 }
 
-const plain = (option: OptionName): SysctlName => ({ option, show: String, read: (text) => text });
+const plain = (option: OptionName | LimitName): SysctlName => ({ option, show: String, read: (text) => text });
 /** Linux counts seconds, we milliseconds. */
 const seconds = (option: OptionName): SysctlName => ({
   option,
@@ -23,7 +24,7 @@ const flag = (option: OptionName): SysctlName => ({
   show: (v) => (v === true ? "1" : "0"),
   read: (text) => (/^[01]$/.test(text) ? (text === "1" ? "on" : "off") : undefined),
 });
-const choice = (option: OptionName, words: readonly (readonly [linux: string, ours: string])[]): SysctlName => ({
+const choice = (option: OptionName | "synCookies", words: readonly (readonly [linux: string, ours: string])[]): SysctlName => ({
   option,
   show: (v) => words.find(([, ours]) => ours === v)?.[0] ?? String(v),
   read: (text) => words.find(([linux]) => linux === text)?.[1],
@@ -68,6 +69,14 @@ export const SYSCTL_NAMES: Readonly<Record<string, SysctlName>> = {
   "net.ipv4.tcp_tw_reuse": flag("reuseTimeWait"),
   "net.ipv4.tcp_window_scaling": flag("windowScaling"),
   "net.ipv4.tcp_wmem": triple("sendBuffer"),
+  // Limits of the stack: read while the daemon runs, set when it starts.
+  "net.core.somaxconn": plain("acceptBacklog"),
+  "net.ipv4.icmp_msgs_per_sec": plain("icmpRate"),
+  "net.ipv4.ipfrag_high_thresh": plain("maxFragments"),
+  "net.ipv4.tcp_max_orphans": plain("maxOrphans"),
+  "net.ipv4.tcp_max_syn_backlog": plain("synBacklog"),
+  "net.ipv4.tcp_max_tw_buckets": plain("maxTimeWait"),
+  "net.ipv4.tcp_syncookies": choice("synCookies", [["0", "off"], ["1", "auto"], ["2", "always"]]),
 };
 
 /** "/proc/sys/net/ipv4/tcp_sack" and "net/ipv4/tcp_sack" are net.ipv4.tcp_sack, as for sysctl. */

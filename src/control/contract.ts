@@ -34,7 +34,8 @@ export interface SocketsAnswer {
 /** A bound of the stack and how near it is. */
 export interface LimitRow {
   readonly name: string;
-  readonly used: number;
+  /** Undefined for rates, which hold nothing. */
+  readonly used: number | undefined;
   readonly limit: number;
   /** How often something was shed here. */
   readonly shed: number;
@@ -52,6 +53,7 @@ export interface DaemonStatus {
   readonly services: readonly ServiceRow[];
   readonly connections: { readonly total: number; readonly byState: Readonly<Partial<Record<State, number>>>; readonly orphans: number };
   readonly limits: readonly LimitRow[];
+  readonly synCookies: { readonly sent: number; readonly received: number; readonly failed: number };
   readonly faults: number;
   readonly log: LogCounters & { readonly level: string };
   /** Octets. */

@@ -1,6 +1,6 @@
 /** What `glasstcp serve` can be told: one table for the command line, its help and the docs, and the checks that turn words into a config. */
 import { LEVEL_NAMES, type Level } from "../observe/levels.js";
-import { LIMITS, type StackLimits } from "../stack/limits.js";
+import { LIMITS, type StackLimits, type SynCookies } from "../stack/limits.js";
 import { parseOption, type TcpOptions } from "../tcp/options.js";
 import { formatAddress, parseAddress } from "../wire/ipv4.js";
 
@@ -24,6 +24,7 @@ export interface ServeConfig {
   readonly faults: readonly string[];
   readonly options: Partial<TcpOptions>;
   readonly limits: Partial<StackLimits>;
+  readonly synCookies: SynCookies;
   readonly logLevel: Level;
   readonly logFormat: "auto" | "json" | "pretty";
   readonly logFile: string | undefined;
@@ -158,12 +159,17 @@ function parseService(text: string): ServiceConfig {
   return { name: m[1] as string, port: m[2] === undefined ? undefined : integer("--service", m[2], 1, 65_535) };
 }
 
-function parseSettings(settings: readonly string[]): { options: Partial<TcpOptions>; limits: Partial<StackLimits> } {
+function parseSettings(settings: readonly string[]): { options: Partial<TcpOptions>; limits: Partial<StackLimits>; synCookies: SynCookies } {
+  let synCookies: SynCookies = "auto";
   const options: Partial<TcpOptions> = {}, limits: Partial<StackLimits> = {};
   for (const setting of settings) {
     const at = setting.indexOf("=");
     if (at <= 0) throw new ConfigError(`--set ${setting} is not KEY=VALUE`, "for example: --set timeWait=1s");
     const name = setting.slice(0, at), text = setting.slice(at + 1);
+    if (name === "synCookies") {
+      synCookies = choice("--set synCookies:", text, ["auto", "off", "always"] as const);
+      continue;
+    }
     if (Object.hasOwn(LIMITS, name)) {
       limits[name as keyof StackLimits] = parseLimit(setting, LIMITS[name as keyof typeof LIMITS], text);
       continue;
@@ -175,7 +181,7 @@ function parseSettings(settings: readonly string[]): { options: Partial<TcpOptio
       throw new ConfigError(`--set ${setting}: ${error.message}`);
     }
   }
-  return { options, limits };
+  return { options, limits, synCookies };
 }
 
 const SUFFIXES: Readonly<Record<string, number>> = { "": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, ms: 1, s: 1e3 };

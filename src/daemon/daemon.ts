@@ -96,7 +96,7 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   for (const spec of config.faults) parsed("--fault", () => faulty.faults.add(spec));
 
   const tally = new Tally();
-  stack = new Stack({ addresses: config.addresses, mtu: device.mtu, secret: Uint32Array.from({ length: 4 }, random), random, options: config.options, limits: config.limits, now: clock.now() });
+  stack = new Stack({ addresses: config.addresses, mtu: device.mtu, secret: Uint32Array.from({ length: 4 }, random), random, options: config.options, limits: config.limits, synCookies: config.synCookies, now: clock.now() });
   const addObserver: Stack["addObserver"] = (o) => {
     const leave = (stack as Stack).addObserver(o);
     observers.add(o);

@@ -61,7 +61,7 @@ export class Target implements ControlTarget {
       tun: { name: device.name, mtu: device.mtu, driver: config.driver, offload, counters: { ...device.counters } },
       host: config.host, addresses: config.addresses, services,
       connections: { total, byState, orphans: stack.counters.orphans },
-      limits: this.#limits(), faults: this.faults.list().length, log: { ...log.counters, level: log.level },
+      limits: this.#limits(), synCookies: { sent: stack.counters.cookiesSent, received: stack.counters.cookiesReceived, failed: stack.counters.cookiesFailed }, faults: this.faults.list().length, log: { ...log.counters, level: log.level },
       memory: { rss: memory.rss, heapUsed: memory.heapUsed, external: memory.external, arrayBuffers: memory.arrayBuffers },
       eventLoopLagMs: this.#eventLoopLag(),
     };
@@ -77,6 +77,10 @@ export class Target implements ControlTarget {
       { name: "accept backlog", used: 0, limit: limits.acceptBacklog, shed: hits["accept-backlog"] },
       { name: "time-wait", used: c.timeWait, limit: limits.maxTimeWait, shed: hits["limit-time-wait"] },
       { name: "orphans", used: c.orphans, limit: limits.maxOrphans, shed: hits["limit-orphans"] },
+      { name: "fragments", used: c.fragmentOctets, limit: limits.maxFragments, shed: hits["1122-3.3.2"] },
+      { name: "ICMP per s", used: undefined, limit: limits.icmpRate, shed: c.icmpLimited },
+      { name: "RST per s", used: undefined, limit: limits.resetRate, shed: c.resetsLimited },
+      { name: "challenge ACKs per s", used: undefined, limit: stack.options.challengeAckLimit, shed: stack.env.counters.challengeAcksLimited },
       { name: "memory", used: Math.round(c.pagesUsed * pageSize), limit: limits.memory, shed: stack.env.counters.memoryDrops },
     ];
   }
@@ -136,10 +140,11 @@ export class Target implements ControlTarget {
   }
 
   options(): readonly OptionRow[] {
-    const { stack, log } = this.#parts;
+    const { stack, log, config } = this.#parts;
     return [
       ...Object.entries(OPTIONS).map(([name, spec]) => row(name, spec, stack.options[name as keyof typeof OPTIONS])),
       ...Object.entries(LIMITS).map(([name, spec]) => row(name, spec, stack.limits[name as keyof typeof LIMITS])),
+      { name: "synCookies", value: config.synCookies, default: "auto", unit: undefined, source: "RFC 4987 §3.6; Linux tcp_syncookies", why: "auto: when the SYN backlog is full; off: never; always: for every SYN" },
       { name: "logLevel", value: log.level, default: "info", unit: undefined, source: "pino", why: `how much is logged: ${LEVEL_NAMES.join(", ")}` },
     ];
   }
@@ -150,7 +155,7 @@ export class Target implements ControlTarget {
       const level = LEVEL_NAMES.find((l): l is Level => l === text);
       if (level === undefined) throw new RangeError(`logLevel: "${text}" is not one of ${LEVEL_NAMES.join(", ")}`);
       log.level = level;
-    } else if (Object.hasOwn(LIMITS, name)) {
+    } else if (name === "synCookies" || Object.hasOwn(LIMITS, name)) {
       throw new RangeError(`${name} is fixed while the daemon runs; start it with --set ${name}=${text}`);
     } else {
       stack.configure(parseOption(name, text));

@@ -45,7 +45,7 @@ export function metricsOf(source: MetricsSource): { text(): Promise<string>; rea
     orphans.set(status.connections.orphans);
     for (const l of status.limits) {
       limits.set({ limit: l.name }, l.limit);
-      used.set({ limit: l.name }, l.used);
+      if (l.used !== undefined) used.set({ limit: l.name }, l.used);
       shed.inc({ limit: l.name }, l.shed);
     }
     for (const [edge, n] of Object.entries(counters.transitions)) {

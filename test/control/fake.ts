@@ -31,6 +31,7 @@ export class FakeDaemon implements ControlTarget {
     return {
       version: "0.0.0", pid: process.pid, startedAt: 0, uptimeMs: 1, tun: { name: "glass0", mtu: 1_500, driver: "koffi", offload: "on", counters: {} },
       host: "10.77.0.1/24", addresses: ["10.77.0.2"], services: [], connections: { total: this.connections.length, byState: {}, orphans: 0 },
+      synCookies: { sent: 0, received: 0, failed: 0 },
       limits: [{ name: "connections", used: 1, limit: 100_000, shed: 0 }], faults: this.#faults.length,
       log: { lines: 0, lostLines: 0, errors: 0, lastError: undefined, level: "info" },
       memory: { rss: 1, heapUsed: 1, external: 1, arrayBuffers: 1 }, eventLoopLagMs: { mean: 0, p99: 0, max: 0 },

@@ -8,7 +8,7 @@ describe("the configuration of serve", () => {
     expect(parse()).toEqual({
       tun: "glass0", host: "10.77.0.1/24", addresses: ["10.77.0.2"], mtu: 1_500, driver: "koffi", offload: "auto",
       services: [{ name: "echo", port: 7 }, { name: "discard", port: 9 }, { name: "daytime", port: 13 }, { name: "chargen", port: 19 }, { name: "http", port: 80 }],
-      preset: undefined, faults: [], options: {}, limits: {}, logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
+      preset: undefined, faults: [], options: {}, limits: {}, synCookies: "auto", logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
       spinUs: 0, impair: undefined, pcap: undefined, metrics: undefined,
     });
   });
@@ -57,6 +57,7 @@ describe("the configuration of serve", () => {
     [{ set: ["timewait=1s"] }, /did you mean timeWait/],
     [{ set: ["timeWait=-1"] }, /from 0 to/],
     [{ set: ["synBacklog=0"] }, /from 1 to/],
+    [{ set: ["synCookies=sometimes"] }, /auto, off, always/],
     [{ set: ["memory=lots"] }, /from 2097152 to/],
     [{ logLevel: "loud" }, /trace, debug/],
     [{ logFormat: "xml" }, /auto, json, pretty/],

@@ -128,7 +128,7 @@ export function summary(s: DaemonStatus, listeners: number): string {
   const states = Object.entries(by)
     .filter(([, n]) => n > 0)
     .map(([state, n]) => `${SS_NAMES[state as keyof typeof SS_NAMES].toLowerCase()} ${n}`);
-  const limits = s.limits.map((l) => [l.name, String(l.used), String(l.limit), String(l.shed)]);
+  const limits = s.limits.map((l) => [l.name, l.used === undefined ? "-" : String(l.used), String(l.limit), String(l.shed)]);
   const rows = [["Limit", "Used", "Max", "Shed"], ...limits];
   const widths = [0, 1, 2, 3].map((i) => Math.max(...rows.map((r) => (r[i] ?? "").length)));
   return [
@@ -139,6 +139,7 @@ export function summary(s: DaemonStatus, listeners: number): string {
     `TCP\t  ${String(live).padEnd(10)}${String(live).padEnd(10)}0`,
     "",
     ...(states.length === 0 ? [] : [`States: ${states.join(", ")}`, ""]),
+    ...(s.synCookies.sent === 0 ? [] : [`SYN cookies: ${s.synCookies.sent} sent, ${s.synCookies.received} came back good, ${s.synCookies.failed} bad`, ""]),
     ...(limits.length === 0 ? [] : rows.map((r) => r.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart((widths[i] ?? 0) + 2))).join(""))),
   ]
     .join("\n")
