@@ -52,7 +52,7 @@ function probe(): Mode {
 }
 
 const DEBIAN_PACKAGE: Readonly<Record<string, string>> = {
-  ip: "iproute2", ss: "iproute2", tc: "iproute2", nft: "nftables", nc: "netcat-openbsd", curl: "curl", ping: "iputils-ping", tcpdump: "tcpdump", tshark: "tshark",
+  ip: "iproute2", ss: "iproute2", tc: "iproute2", nft: "nftables", nc: "netcat-openbsd", curl: "curl", ping: "iputils-ping", tcpdump: "tcpdump", tshark: "tshark", ab: "apache2-utils", h2load: "nghttp2-client",
 };
 
 /**
