@@ -3,6 +3,7 @@
  * and per `write`, through streams; no offload, no say in the interface's name. native-notes/why-not-tuntap2.md tells why
  * it is not the default.
  */
+import { createRequire } from "node:module";
 import type { Duplex } from "node:stream";
 import type { Offload } from "../wire/frames.js";
 import { plainMemory } from "../wire/wasm-memory.js";
@@ -66,20 +67,31 @@ export async function openTuntap2(options: Tuntap2Options): Promise<Tuntap2Devic
 }
 
 async function find(load: (() => Promise<Tuntap2Module>) | undefined): Promise<Tuntap2Module> {
-  const specifier = "tuntap2"; // a variable: the compiler must not look for an optional package
   try {
-    const found = await (load?.() ?? (import(specifier) as Promise<Tuntap2Module & { default?: Tuntap2Module }>));
-    const module = "default" in found && found.Tun === undefined ? found.default as Tuntap2Module : found;
+    const found: Tuntap2Module & { default?: Tuntap2Module } = await (load ?? installed)();
+    const module = found.Tun === undefined && found.default !== undefined ? found.default : found;
     if (typeof module.Tun !== "function") throw new DeviceError("ENOTSUP", "missing", "the installed tuntap2 exports no Tun", "npm install tuntap2@latest, or leave --driver away");
     return module;
   } catch (error) {
     if (error instanceof DeviceError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
+    if (code === "MODULE_NOT_FOUND") {
       throw new DeviceError(code, "missing", "the package tuntap2 is not installed", "npm install tuntap2, or leave --driver away: the default driver needs nothing more");
     }
     throw new DeviceError(code === "" ? "ENOTSUP" : code, "missing", `the package tuntap2 does not load: ${firstLine(error)}`, "npm rebuild tuntap2, or leave --driver away");
   }
+}
+
+/** The package itself. Looked for first, so that one that is missing is told from one that does not load. */
+async function installed(): Promise<Tuntap2Module> {
+  const specifier = "tuntap2"; // a variable: the compiler must not look for an optional package
+  try {
+    createRequire(import.meta.url).resolve(specifier);
+  } catch (error) {
+    // A package for `import` alone is there all the same.
+    if ((error as NodeJS.ErrnoException).code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error;
+  }
+  return import(specifier) as Promise<Tuntap2Module>;
 }
 
 function refused(error: unknown, what: string): DeviceError {

@@ -20,8 +20,8 @@ export type Forward = (frame: Frame) => void;
 
 /**
  * What a wrapper does with frames. A frame belongs to the device and is valid during the call only: keep `frame.own()`.
- * Not to forward it is to drop it. After changing octets call `frame.seal()` (all checksums right again), or
- * `frame.complete()` before spoiling one on purpose.
+ * Not to forward it is to drop it. What was forwarded must not be changed any more: change a copy. After changing octets
+ * call `frame.seal()` (all checksums right again), or `frame.complete()` before spoiling one on purpose.
  */
 export interface Filter {
   /** A frame from the device to the stack. */
@@ -93,7 +93,6 @@ export class FilterDevice implements Device {
     if (this.#closed) return;
     if (frame === this.#scratch && this.#slot >= this.#kept && this.#taken === this.#queue.length) {
       const ring = this.rx, to = this.#kept++;
-      this.#slot = -1; // a second copy of it needs octets of its own
       ring.offset[to] = frame.offset;
       ring.length[to] = frame.length;
       ring.trusted[to] = frame.partial ? 1 : 0;

@@ -77,6 +77,21 @@ describe("a wrapper", () => {
     expect([left(), got()]).toEqual([expected, expected]);
   });
 
+  test("an altered copy between two of the same frame keeps its place, after one that was dropped", () => {
+    const both = (frame: Frame, forward: Forward): void => {
+      if (sequence(frame.bytes) === 0) return;
+      forward(frame);
+      const second = frame.own();
+      second.bytes[27] = 99;
+      forward(second);
+      forward(frame);
+    };
+    const { out, back, left, got } = rig({ incoming: both, outgoing: both });
+    out(packet(0), packet(1), packet(2));
+    back(packet(0), packet(1), packet(2));
+    expect([left(), got()]).toEqual([[1, 99, 1, 2, 99, 2], [1, 99, 1, 2, 99, 2]]);
+  });
+
   test("what is held back is delivered when forwarded, after readable was scheduled once; nothing re-enters", () => {
     const held: [Frame, Forward][] = [];
     const hold = (frame: Frame, forward: Forward): void => { held.push([frame.own(), forward]); };

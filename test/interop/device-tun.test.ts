@@ -276,7 +276,10 @@ describeUnless(why, "a TUN in trouble", () => {
       const ask = () => socket.send("x", ${OUR_PORT}, "${OURS}");
       socket.on("message", () => { if (--left === 0) socket.close(); else ask(); });
       socket.bind(0, "${THEIRS}", ask);`;
+    const start = process.cpuUsage();
     await ns.must(process.execPath, ["-e", client]);
+    const asked = process.cpuUsage(start);
+    expect(asked.user + asked.system).toBeLessThan(700_000); // each look ends after 2 ms
     expect(tun.spins.found).toBeGreaterThan(50);
     await new Promise((resolve) => setTimeout(resolve, 50));
     const looks = tun.spins.looks, before = process.cpuUsage();
