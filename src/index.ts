@@ -75,6 +75,7 @@ export class GlassStack extends EventEmitter<StackEvents> {
     this.net = net;
     this.#end = () => {
       const now = clock.now();
+      for (const server of net.context.servers) server.close();
       stack.shutdown(now);
       stack.transmit(now);
       driver.stop();
@@ -122,7 +123,7 @@ export class GlassStack extends EventEmitter<StackEvents> {
     });
   }
 
-  /** Resets live connections, closes the device. A second call does nothing. */
+  /** Closes servers, resets live connections, closes the device. No socket gets an error by it. A second call does nothing. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

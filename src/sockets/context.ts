@@ -5,6 +5,7 @@ import type { TcpOptions } from "../tcp/options.js";
 import type { Millis } from "../tcp/time.js";
 import type { ConnectionUser } from "../tcp/user.js";
 import type { Handle } from "./handle.js";
+import type { Server } from "./server.js";
 
 /** A place that connections are accepted at. */
 export interface ListenerLike {
@@ -28,6 +29,8 @@ export class Context {
   readonly now: () => Millis;
   readonly lookup: LookupFunction | undefined;
   readonly lifetime = new Lifetime();
+  /** Servers that listen. */
+  readonly servers = new Set<Server>();
   /** Strings are encoded here on their way into a send queue. */
   readonly scratch = Buffer.allocUnsafeSlow(BLOCK);
   readonly block = new Block();

@@ -194,6 +194,7 @@ export class Server extends EventEmitter {
       return;
     }
     this.#listeners = bound;
+    this.context.servers.add(this);
     this.#resource = new AsyncResource("GLASSTCPSERVER", { requireManualDestroy: true });
     this.#where = named(addresses[0] ?? asked ?? "0.0.0.0", actual === "any" ? 0 : actual);
     if (this.#referenced) this.context.lifetime.hold();
@@ -256,6 +257,7 @@ export class Server extends EventEmitter {
     }
     if (listeners !== undefined) {
       this.#listeners = undefined;
+      this.context.servers.delete(this);
       for (const listener of listeners) listener.close();
       if (this.#referenced) this.context.lifetime.letGo();
     }
