@@ -19,6 +19,9 @@ export interface LogOptions {
   readonly clock?: () => number;
 }
 
+/** SYNs to closed ports that get a line of their own; the counters have all of them. */
+const REFUSALS_PER_SECOND = 100;
+
 /** Counts of the log itself, for status and metrics. */
 export interface LogCounters {
   readonly lines: number;
@@ -35,6 +38,8 @@ export class Log implements Observer {
   #level: Level;
   #wants: Readonly<Record<EventKind, boolean>>;
   #lines = 0;
+  #refusalSecond = -1;
+  #refusals = 0;
 
   /** Throws the system's error when the file cannot be opened. */
   constructor(options: LogOptions) {
@@ -57,7 +62,22 @@ export class Log implements Observer {
 
   event(event: TcpEvent): void {
     // Another observer may have asked for a kind that is off here.
-    if (!this.#wants[event.kind]) return;
+    if (!this.#wants[event.kind] || (event.kind === "refused" && !this.#mayTellRefusal())) return;
+    this.#put(event);
+  }
+
+  /** A stranger's SYN to a closed port costs him one packet: it must not cost us a line each. */
+  #mayTellRefusal(): boolean {
+    const second = Math.floor(this.#clock() / 1_000);
+    if (second !== this.#refusalSecond) {
+      if (this.#refusals > REFUSALS_PER_SECOND) this.#put({ kind: "limit", limit: "refused lines per second", value: REFUSALS_PER_SECOND, shed: this.#refusals - REFUSALS_PER_SECOND });
+      this.#refusalSecond = second;
+      this.#refusals = 0;
+    }
+    return ++this.#refusals <= REFUSALS_PER_SECOND;
+  }
+
+  #put(event: TcpEvent): void {
     this.#lines++;
     if (this.#prettify === undefined) this.#destination.writeBytes(eventBytes(event, this.#clock()));
     else this.#destination.write(this.#prettify(eventLine(event, this.#clock())));

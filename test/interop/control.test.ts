@@ -1,6 +1,6 @@
 /** The operator's tools against a real daemon with real clients of the kernel. */
 import { describe, expect, test } from "vitest";
-import { serveIn } from "../support/daemon.js";
+import { MAIN, serveIn } from "../support/daemon.js";
 import { inNetns, netnsMissing } from "../support/netns.js";
 
 describe.skipIf(netnsMissing("curl", "nc", "ss"))("the operator's tools", () => {
@@ -30,9 +30,21 @@ describe.skipIf(netnsMissing("curl", "nc", "ss"))("the operator's tools", () => 
     await daemon.stop();
   }));
 
+  test("netstat -nap | grep SYN_RECV shows half-open connections, and so does the state filter of ss", () => inNetns(async (ns) => {
+    const daemon = await serveIn(ns, ["--fault", "port 7: in ack3 drop"]);
+    const clients = [1, 2, 3].map(() => ns.spawn("nc", ["10.77.0.2", "7"]));
+    while (daemon.lines.filter((l) => l.to === "SYN-RECEIVED").length < 3) await daemon.line((l) => l.event === "transition" && l.to === "SYN-RECEIVED" && l.conn === 3);
+    const shell = `"$1" "$2" netstat --control "$3" -nap | grep SYN_RECV | wc -l`;
+    expect((await ns.must("sh", ["-c", shell, "sh", process.execPath, MAIN, daemon.control])).trim()).toBe("3");
+    expect((await daemon.cli("ss", ["-tnH", "state", "syn-recv"])).stdout.trim().split("\n")).toHaveLength(3);
+    expect((await daemon.cli("ss", ["-s"])).stdout).toMatch(/^syn backlog +3 +1024 +0$/m);
+    for (const c of clients) c.kill();
+    await daemon.stop();
+  }));
+
   test("trace follows one request from SYN to the last ACK, segment by segment", () => inNetns(async (ns) => {
     const daemon = await serveIn(ns);
-    const trace = ns.spawn(process.execPath, ["dist/src/cli/main.js", "trace", "--control", daemon.control, "--segments", "--json", "--port", "80"]);
+    const trace = ns.spawn(process.execPath, [MAIN, "trace", "--control", daemon.control, "--segments", "--json", "--port", "80"]);
     const lines: { event: string; conn?: number; dir?: string; flags?: string; from?: string; to?: string }[] = [];
     let rest = "";
     trace.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
@@ -75,7 +87,7 @@ describe.skipIf(netnsMissing("curl", "nc", "ss"))("the operator's tools", () => 
 
   test("without a daemon each tool is exit 4 and one line that names the mend", () => inNetns(async (ns) => {
     for (const command of [["ss"], ["netstat"], ["trace"], ["sysctl", "-a"], ["fault", "ls"]]) {
-      const { code, stderr, stdout } = await ns.run(process.execPath, ["dist/src/cli/main.js", ...command, "--control", "/nonexistent/s"]);
+      const { code, stderr, stdout } = await ns.run(process.execPath, [MAIN, ...command, "--control", "/nonexistent/s"]);
       expect([command, code, stdout]).toEqual([command, 4, ""]);
       expect(stderr).toMatch(/^glasstcp: no daemon: .*glasstcp serve.*\n$/);
     }

@@ -59,6 +59,20 @@ describe("the log", () => {
     expect(EVENT_KINDS.every((k) => log.wants(k))).toBe(true);
   });
 
+  test("a scan of closed ports gets a hundred lines a second and one that counts the rest", async () => {
+    const path = join(dir, "log");
+    let now = 5_000;
+    const log = new Log({ level: "info", format: "json", to: path, clock: () => now });
+    const refused = everyKind.find((e) => e.kind === "refused")!;
+    for (let i = 0; i < 50_000; i++) log.event(refused);
+    now = 6_000;
+    log.event(refused);
+    await log.flush();
+    const lines = linesOf(path).map((l) => JSON.parse(l) as { event: string; shed?: number });
+    expect(lines).toHaveLength(102);
+    expect(lines[100]).toMatchObject({ event: "limit", level: 40, shed: 49_900 });
+  });
+
   test("events and the daemon's own lines come out in order, one line each", async () => {
     const path = join(dir, "log");
     const log = new Log({ level: "trace", format: "json", to: path });
