@@ -45,7 +45,7 @@ export interface Libc {
   watch(fd: number, callback: (status: number) => void): PollHandle;
 }
 
-export const EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, EBADF = 9, EAGAIN = 11, EACCES = 13, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22, ENOSYS = 38, EBADFD = 77;
+export const EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, EBADF = 9, EAGAIN = 11, EACCES = 13, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22, EBADFD = 77;
 
 let loaded: Libc | undefined;
 

@@ -5,7 +5,7 @@
 import { HEADER_SLOT, type RxRing, type TxRing } from "../wire/frames.js";
 import type { Memory } from "../wire/memory.js";
 import { createMemory } from "../wire/wasm-memory.js";
-import { Aio, IOCB_BUFFER, IOCB_CMD_PREAD, IOCB_CMD_PWRITEV, IOCB_COUNT, IOCB_DATA, IOCB_FD, IOCB_OPCODE, IOCB_WORDS } from "./aio.js";
+import { type Aio, IOCB_BUFFER, IOCB_CMD_PREAD, IOCB_CMD_PWRITEV, IOCB_COUNT, IOCB_DATA, IOCB_FD, IOCB_OPCODE, IOCB_WORDS } from "./aio.js";
 import type { DeviceCounters } from "./device.js";
 import { EAGAIN, EBADF, EBADFD, EINTR, type Libc, libc } from "./libc.js";
 import { VNET_HEADER } from "./tun-open.js";

@@ -1,6 +1,6 @@
 /** The real tuntap2, where a user has installed it: the same contract, with its calls made inside a namespace. */
 import { expect } from "vitest";
-import { openTuntap2, type Tuntap2Module, type Tuntap2Tun } from "../../src/device/tuntap2.js";
+import { openTuntap2, type Tuntap2Module } from "../../src/device/tuntap2.js";
 import { deviceContract, OUR_PORT, OURS, THEIR_PORT, THEIRS } from "../device/contract.js";
 import { KernelUdp } from "../support/kernel-udp.js";
 import { enterMissing, makeNetns, type Netns } from "../support/netns.js";
@@ -11,18 +11,16 @@ const why = found === undefined ? "the optional package tuntap2 is not installed
 
 /** The package's class, each call of which is made with this thread in the namespace. */
 function inside(ns: Netns, module: Tuntap2Module): Tuntap2Module {
-  class Inside {
-    constructor() {
-      return new Proxy(ns.enter(() => new module.Tun()), {
-        set: (tun, key, value) => ns.enter(() => Reflect.set(tun, key, value, tun)),
-        get: (tun, key) => {
-          const value: unknown = Reflect.get(tun, key, tun);
-          return typeof value === "function" ? value.bind(tun) : value;
-        },
-      });
-    }
-  }
-  return { Tun: Inside as unknown as new () => Tuntap2Tun };
+  const Tun = new Proxy(module.Tun, {
+    construct: (Original) => new Proxy(ns.enter(() => new Original()), {
+      set: (tun, key, value) => ns.enter(() => Reflect.set(tun, key, value, tun)),
+      get: (tun, key) => {
+        const value: unknown = Reflect.get(tun, key, tun);
+        return typeof value === "function" ? value.bind(tun) : value;
+      },
+    }),
+  });
+  return { Tun };
 }
 
 describeUnless(why, "tuntap2 itself", () => {
