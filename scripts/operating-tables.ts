@@ -8,10 +8,10 @@ const FILE = new URL("../docs/operating.md", import.meta.url);
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 const row = (...cells: string[]): string => `| ${cells.map(cell).join(" | ")} |`;
-const valueOf = (spec: OptionSpec): string => (spec.kind === "boolean" ? (spec.default ? "on" : "off") : spec.kind === "number" ? `${spec.default} ${spec.unit === "count" ? "" : spec.unit}`.trim() : spec.default);
+const defaultOf = (spec: OptionSpec): string => (spec.kind === "boolean" ? (spec.default ? "on" : "off") : spec.kind === "number" ? `${spec.default} ${spec.unit === "count" ? "" : spec.unit}`.trim() : spec.default);
 const rangeOf = (spec: OptionSpec): string => (spec.kind === "number" ? `${spec.min} to ${spec.max}` : spec.kind === "choice" ? spec.choices.join(", ") : "on, off");
 const settings = (specs: Readonly<Record<string, OptionSpec>>): string =>
-  ["| key | default | allowed | why | source |", "|---|---|---|---|---|", ...Object.entries(specs).map(([name, s]) => row(`\`${name}\``, valueOf(s), rangeOf(s), s.why, s.source))].join("\n");
+  ["| key | default | allowed | why | source |", "|---|---|---|---|---|", ...Object.entries(specs).map(([name, s]) => row(`\`${name}\``, defaultOf(s), rangeOf(s), s.why, s.source))].join("\n");
 
 const TABLES: Readonly<Record<string, string>> = {
   "serve-options": ["| option | default | |", "|---|---|---|", ...(Object.values(SERVE_OPTIONS) as ServeOption[]).map((o) => row(`\`${o.flags}\``, o.default ?? "", o.help))].join("\n"),
