@@ -1,5 +1,5 @@
 /** The transmission control block (RFC 9293 §3.3.1): the record of one connection, in the RFC's own names. */
-import { type CongestionControl, type Window } from "./congestion/congestion.js";
+import type { CongestionControl, Window } from "./congestion/congestion.js";
 import { Cubic } from "./congestion/cubic.js";
 import { Reno } from "./congestion/reno.js";
 import type { Connection } from "./connection.js";
