@@ -23,6 +23,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "netstat", summary: "the daemon's sockets, as netstat prints them", load: () => import("./commands/netstat.js") },
   { name: "trace", summary: "follow transitions, drops, timers and segments as they happen", load: () => import("./commands/trace.js") },
   { name: "fault", summary: "misbehave on demand, by TCP meaning: drop a SYN,ACK, reset at an octet, hold a FIN", load: () => import("./commands/fault.js") },
+  { name: "lab", summary: "put a real kernel client into any TCP state and hold it there; small experiments", load: () => import("./commands/lab.js") },
   { name: "sysctl", summary: "read and write the daemon's settings, under Linux's names too", load: () => import("./commands/sysctl.js") },
   { name: "connect", summary: "an active open from our own TCP, stdin and stdout as nc has them", load: () => import("./commands/connect.js") },
   { name: "drill", summary: "packet scripts against this TCP, in virtual time", load: () => import("./commands/drill.js") },

@@ -7,6 +7,7 @@ import { withFaults } from "../faults/device.js";
 import { factsOf } from "../faults/facts.js";
 import type { Faults } from "../faults/faults.js";
 import { seeded } from "../faults/random.js";
+import type { StackLimits } from "../stack/limits.js";
 import { Stack } from "../stack/stack.js";
 import type { TcpOptions } from "../tcp/options.js";
 import { Recorder } from "./record.js";
@@ -17,6 +18,9 @@ export interface RigOptions {
   readonly options?: Partial<TcpOptions>;
   /** Makes chance repeat: that of the faults, and our sequence numbers and ports. */
   readonly seed?: number;
+  /** Bounds of the stack, and whether a full backlog answers by SYN cookies. */
+  readonly limits?: Partial<StackLimits>;
+  readonly synCookies?: "auto" | "off";
   readonly onFailure?: (failure: DeviceFailure) => void;
 }
 
@@ -45,8 +49,9 @@ export class Rig {
     const dice = options.seed === undefined ? undefined : seeded(options.seed);
     const random = (): number => (dice === undefined ? (randomFillSync(new Uint32Array(1))[0] as number) : Math.floor(dice() * 2 ** 32));
     this.stack = new Stack({
-      addresses: options.addresses, mtu: device.mtu, random, limits: { memory: MEMORY },
+      addresses: options.addresses, mtu: device.mtu, random, limits: { memory: MEMORY, ...options.limits },
       secret: Uint32Array.from({ length: 4 }, random), now: this.clock.now(),
+      ...(options.synCookies === undefined ? {} : { synCookies: options.synCookies }),
       ...(options.options === undefined ? {} : { options: options.options }),
     });
     this.recorder = new Recorder((id) => this.stack.connection(id), () => this.clock.now());
