@@ -34,6 +34,7 @@ export class Host {
   readonly stack: Stack;
   /** Script time, microseconds. */
   now = 0;
+  #hasWork = false;
   readonly #config: HostConfig;
   readonly #rx = new RxBatch(plainMemory(new Uint8Array(LARGEST_FRAME + 1)), 1);
 
@@ -63,6 +64,7 @@ export class Host {
     }, false);
     this.stack.attach(this.#rx, tx, { checksum: false, maxFrame: config.mtu });
     this.stack.setTimeSource(() => this.millis);
+    this.stack.onWork = () => { this.#hasWork = true; };
     const { event } = config;
     if (event !== undefined) this.stack.addObserver({ wants: () => true, event });
   }
@@ -80,10 +82,13 @@ export class Host {
     this.settle();
   }
 
-  /** Sends what user calls and arrivals left to send, at this instant. */
+  /** Sends what user calls and arrivals left to send, at this instant; a call that this completes may leave more. */
   settle(): void {
-    this.stack.transmit(this.millis);
-    this.#config.stepped();
+    do {
+      this.#hasWork = false;
+      this.stack.transmit(this.millis);
+      this.#config.stepped();
+    } while (this.#hasWork);
   }
 
   /** When the next timer is due, microseconds of script time; Infinity if none is armed. */

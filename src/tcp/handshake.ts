@@ -122,7 +122,7 @@ export function setMss(t: Tcb): void {
 export function initializeCongestion(t: Tcb): void {
   const segments = t.stats.timeouts > 1 ? 1 : t.options.initialWindow;
   t.cwnd = segments * t.mss;
-  if (t.retransmissions > 0) t.rtt.afterSynTimeout();
+  if (t.stats.timeouts > 0) t.rtt.afterSynTimeout();
   t.retransmissions = 0;
   t.troubleSince = -1;
 }

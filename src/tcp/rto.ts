@@ -20,7 +20,7 @@ export class RtoEstimator {
   }
 
   get hasSample(): boolean { return this.srtt >= 0; }
-  get rto(): number { return Math.min(this.#options.maxRto, this.#base * 2 ** this.backoff); }
+  get rto(): number { return this.backoff === 0 ? this.#base : Math.min(this.#options.maxRto, this.#base * 2 ** this.backoff); }
   /** Without the back-off. */
   get base(): number { return this.#base; }
 
@@ -44,5 +44,9 @@ export class RtoEstimator {
   timedOut(): void { if (this.rto < this.#options.maxRto) this.backoff++; }
 
   /** §5.7: the SYN was sent again, so the first data starts from 3 s. */
-  afterSynTimeout(): void { if (this.srtt < 0) this.#base = Math.max(this.#base, 3_000); }
+  afterSynTimeout(): void {
+    if (this.srtt >= 0) return;
+    this.#base = Math.max(this.#base, 3_000);
+    this.backoff = 0;
+  }
 }

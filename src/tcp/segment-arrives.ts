@@ -207,6 +207,19 @@ function noteDuplicate(t: Tcb, seg: Segment): void {
   }
 }
 
+/** RFC 2883 §4.1.2: of text beyond a gap, the part that is there already. */
+function noteDuplicateAbove(t: Tcb, start: Seq, length: number): void {
+  if (!t.sackOk || !t.options.dsack) return;
+  const end = add(start, length);
+  for (const r of t.receiveQueue.ranges) {
+    if (leq(end, r.start)) return;
+    if (leq(r.end, start)) continue;
+    t.ack.dsackStart = lt(start, r.start) ? r.start : start;
+    t.ack.dsackEnd = lt(end, r.end) ? end : r.end;
+    return;
+  }
+}
+
 /** Second step, with RFC 5961 §3.2. */
 function checkReset(t: Tcb, seg: Segment, now: Millis): Step {
   if (!(seg.ctl & RST)) return "go on";
@@ -406,6 +419,7 @@ function takeText(t: Tcb, seg: Segment, skip: number, now: Millis): void {
   if (length <= 0) return;
   if (t.orphan) return orphanHearsText(t, seg, now);
   const hadGap = t.receiveQueue.ranges.length > 0;
+  if (hadGap) noteDuplicateAbove(t, at, length);
   const moved = t.receiveQueue.place(at, seg.memory, seg.textOffset + skip, length);
   if (moved < 0) {
     t.env.counters.memoryDrops++;
@@ -413,7 +427,7 @@ function takeText(t: Tcb, seg: Segment, skip: number, now: Millis): void {
     return ackNow(t);
   }
   if (moved === 0) {
-    // RFC 5681 §4.2: out of order: a duplicate ACK at once. The second of two identical ranges is a duplicate (RFC 2883 §4.2).
+    // RFC 5681 §4.2: out of order: a duplicate ACK at once.
     t.stats.outOfOrderIn++;
     t.env.counters.outOfOrderIn++;
     t.ack.duplicates++;

@@ -41,6 +41,8 @@ export class LossRecovery implements DeliveryListener {
   #echo = -1;
   #oldestSample = -1;
   #newestSample = -1;
+  /** When the RTO would run out while a probe is scheduled in its place. */
+  #rtoDue = 0 as Millis;
 
   readonly #tcb: Tcb;
   constructor(tcb: Tcb) { this.#tcb = tcb; }
@@ -124,7 +126,7 @@ export class LossRecovery implements DeliveryListener {
     const lostBefore = this.#tcb.board.lost.octets;
     const wait = this.rack.detect(this.#tcb, now);
     if (wait > 0) this.#tcb.timers.arm("reorder", after(now, wait));
-    if (this.#tcb.board.lost.octets > lostBefore && this.phase !== "recovery" && this.phase !== "loss") this.#startRecovery("8985-6.2", now);
+    if (this.#tcb.board.lost.octets > lostBefore && this.phase !== "recovery" && this.phase !== "loss") this.#startRecovery("8985-6.2", 0, now);
     // Recovery is clocked by ACKs; here none came, so the first one goes out at once.
     if (this.phase === "recovery" && this.#tcb.cwnd < this.pipe + this.#tcb.mss) this.#tcb.cwnd = this.pipe + this.#tcb.mss;
     this.rearm(now, false);
@@ -151,12 +153,14 @@ export class LossRecovery implements DeliveryListener {
       return;
     }
     if (t.timers.isArmed("persist")) return;
+    const isProbing = t.timers.isArmed("tailLossProbe");
     // §5.3: restart when new data is acknowledged; §5.1: start when it is not running.
-    if (!restart && (t.timers.isArmed("retransmit") || t.timers.isArmed("tailLossProbe"))) return;
-    const rto = after(now, t.rtt.rto);
-    t.timers.arm("retransmit", rto);
+    if (!restart && t.timers.isArmed("retransmit")) return;
+    if (restart || !isProbing) this.#rtoDue = after(now, t.rtt.rto);
+    t.timers.arm("retransmit", this.#rtoDue);
     t.timers.disarm("tailLossProbe");
-    if (this.tlp.eligible(t)) this.tlp.schedule(t, now, rto);
+    // RFC 8985 §7.2: the probe starts anew with each new segment, but never lets the RTO slip.
+    if (this.tlp.eligible(t)) this.tlp.schedule(t, now, this.#rtoDue);
   }
 
   /** The probe timer ran out: the RTO takes over whatever the probe could send. */
@@ -233,8 +237,10 @@ export class LossRecovery implements DeliveryListener {
     const lostMore = t.board.lost.octets > lostBefore;
     if (this.phase === "recovery" || this.phase === "cwr") {
       t.cwnd = this.prr.acknowledged(fresh, this.pipe, t.ssthresh, t.mss, advanced > 0 && !lostMore);
+      // RFC 6582 §3.2: a partial ACK sends the next hole at once. Without SACK nothing else may come that would.
+      if (lostMore && !t.sackOk) t.cwnd = Math.max(t.cwnd, this.pipe + t.mss);
     } else if (this.phase !== "loss") {
-      if (lostMore) this.#startRecovery(rule, now);
+      if (lostMore) this.#startRecovery(rule, fresh, now);
       else this.phase = t.board.sackedOctets > 0 || this.dupAcks > 0 ? "disorder" : "open";
     }
   }
@@ -282,7 +288,8 @@ export class LossRecovery implements DeliveryListener {
     for (let r = t.board.flight.head; r !== undefined && r.transmissions === 1 && leq(r.end, edge); r = t.board.flight.head) t.board.markLost(r);
   }
 
-  #startRecovery(rule: RuleId, now: Millis): void {
+  /** `fresh`: octets that the ACK which told of the loss delivered; they count (RFC 6937 §3.1). */
+  #startRecovery(rule: RuleId, fresh: number, now: Millis): void {
     const t = this.#tcb;
     if (this.phase !== "cwr") {
       t.ssthresh = t.congestion.reduce(t, now);
@@ -292,7 +299,7 @@ export class LossRecovery implements DeliveryListener {
     this.#startUndo();
     t.env.counters.fastRetransmits++;
     this.enter("recovery", rule);
-    t.cwnd = this.prr.acknowledged(0, this.pipe, t.ssthresh, t.mss, false);
+    t.cwnd = this.prr.acknowledged(fresh, this.pipe, t.ssthresh, t.mss, false);
   }
   #startUndo(): void {
     if (!this.#tcb.options.undo) return;
