@@ -1,4 +1,5 @@
 /** RFC 862: sends back what it gets, and ends when the peer has. */
+import type { Connection, ConnectionUser } from "../sockets/direct.js";
 import { service } from "./service.js";
 
 export const echo = service({
@@ -11,4 +12,23 @@ export const echo = service({
       socket.on("end", () => { socket.end(); });
     },
   }),
+  direct: (_, closed) => new Echo(closed),
 });
+
+/** Octets go from the one queue to the other; what the other has no room for stays, and shuts the window. */
+class Echo implements ConnectionUser {
+  readonly closed: (conn: Connection) => void;
+  constructor(closed: (conn: Connection) => void) { this.closed = closed; }
+
+  established(): void {}
+  readable(conn: Connection): void {
+    while (conn.readable > 0) {
+      const octets = conn.peek(), taken = conn.send(octets);
+      conn.skip(taken);
+      if (taken < octets.length) return;
+    }
+    if (conn.ended) conn.release();
+  }
+  writable(conn: Connection): void { this.readable(conn); }
+  ended(conn: Connection): void { if (conn.readable === 0) conn.release(); }
+}

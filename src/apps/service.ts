@@ -1,11 +1,14 @@
 /** What an application is: something that serves on sockets in the manner of node:net, ours or Node's own. */
 import type { AddressInfo, Socket } from "node:net";
+import type { Connection, ConnectionUser } from "../sockets/direct.js";
 
 /** The part of `node:net` that applications use, and the extensions that they use where they are there. */
 export interface NetLike {
   createServer(options: { allowHalfOpen?: boolean; noDelay?: boolean }, onConnection: (socket: Socket) => void): ServerLike;
   /** Ours only: octets that are sent by reference. */
   share?(bytes: Uint8Array): Buffer;
+  /** Ours only: connections without sockets. */
+  accept?(where: { port: number; host?: string | undefined; backlog?: number | undefined }, open: (conn: Connection) => ConnectionUser): { readonly port: number | "any"; close(): void };
 }
 export interface ServerLike {
   listen(where: { port: number; host?: string | undefined; backlog?: number | undefined }): unknown;
@@ -47,6 +50,8 @@ interface Definition {
   readonly noDelay?: boolean;
   /** Called once for each start; gives what serves a connection, and what is to be ended beside the connections. */
   open(net: NetLike): { serve(socket: Socket): void; stop?(): void };
+  /** The same on a bare connection, where the net has them: `closed` is to be called when the connection is. */
+  direct?(conn: Connection, closed: (conn: Connection) => void): ConnectionUser;
 }
 
 /** A service from what it does with a connection. */
@@ -55,12 +60,14 @@ export function service(definition: Definition): Service {
   return {
     name, defaultPort, summary,
     async start(net, where = {}) {
+      if (definition.direct !== undefined && net.accept !== undefined) return startDirect(definition, definition.direct, net.accept, where);
       const { serve, stop } = definition.open(net);
       const sockets = new Set<Socket>();
+      function onClose(this: Socket): void { sockets.delete(this); }
       const server = net.createServer({ allowHalfOpen, noDelay }, (socket) => {
         sockets.add(socket);
         socket.on("error", ignore);
-        socket.on("close", () => { sockets.delete(socket); });
+        socket.on("close", onClose);
         serve(socket);
       });
       await new Promise<void>((resolve, reject) => {
@@ -82,6 +89,24 @@ export function service(definition: Definition): Service {
           });
         },
       };
+    },
+  };
+}
+
+function startDirect(definition: Definition, direct: NonNullable<Definition["direct"]>, accept: NonNullable<NetLike["accept"]>, where: Where): RunningService {
+  const connections = new Set<Connection>();
+  const forget = (conn: Connection): void => { connections.delete(conn); };
+  const listener = accept({ port: where.port ?? definition.defaultPort, host: where.host, backlog: where.backlog }, (conn) => {
+    connections.add(conn);
+    if (definition.noDelay === true) conn.setNoDelay(true);
+    return direct(conn, forget);
+  });
+  return {
+    name: definition.name,
+    port: listener.port as number,
+    async close() {
+      listener.close();
+      for (const conn of connections) conn.abort();
     },
   };
 }
