@@ -106,7 +106,7 @@ function startDirect(definition: Definition, direct: NonNullable<Definition["dir
     port: listener.port as number,
     async close() {
       listener.close();
-      for (const conn of connections) conn.abort();
+      for (const conn of connections) conn.release();
     },
   };
 }

@@ -2,8 +2,10 @@
 import * as nodeNet from "node:net";
 import type { LookupFunction } from "node:net";
 import type { EventEmitter } from "node:events";
+import type { Connection } from "../tcp/connection.js";
 import type { Millis } from "../tcp/time.js";
-import { Context, type StackLike } from "./context.js";
+import type { ConnectionUser } from "../tcp/user.js";
+import { Context, type ListenerLike, type StackLike } from "./context.js";
 import { Server, type ListenOptions, type ServerOptions } from "./server.js";
 import { share } from "./shared.js";
 import { normalizeArgs, Socket, type ConnectOptions, type SocketOptions } from "./socket.js";
@@ -59,6 +61,12 @@ export interface Net {
    * @returns the listening side; closing it leaves `server` as it is
    */
   serve(server: EventEmitter, where: ListenOptions, options?: ServerOptions): Server;
+  /**
+   * Extension: connections as the stack has them, without a socket around each. For services that are made of little more
+   * than their connections; a socket costs several times as much as what is under it.
+   * @throws StackError EADDRINUSE, EADDRNOTAVAIL
+   */
+  accept(where: { port: number; host?: string | undefined; backlog?: number | undefined }, open: (conn: Connection) => ConnectionUser): ListenerLike;
 }
 
 /** Classes cannot be called; `net.Socket()` and `net.Server()` can. */
@@ -99,6 +107,20 @@ export function createNet(stack: StackLike, options: NetOptions): Net & { readon
       // As http.Server sets its own sockets up: half open, so that a client may end its request, and without Nagle.
       const own = createServer({ allowHalfOpen: true, noDelay: true, ...serverOptions }, (socket) => { server.emit("connection", socket); });
       return own.listen(where);
+    },
+    accept: (where, open) => {
+      const listener = stack.listen({ port: where.port, ...(where.host !== undefined && { address: where.host }), ...(where.backlog !== undefined && { backlog: where.backlog }) }, open);
+      context.lifetime.hold();
+      let closed = false;
+      return {
+        port: listener.port,
+        close() {
+          if (closed) return;
+          closed = true;
+          context.lifetime.letGo();
+          listener.close();
+        },
+      };
     },
   };
 }

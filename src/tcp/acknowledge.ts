@@ -65,10 +65,10 @@ export function advertise(t: Tcb): number {
   const step = diff(t.rcv.edge, room);
   if (step >= Math.min(t.options.receiveBuffer / 2, t.rcv.mss)) t.rcv.edge = room;
   if (lt(t.rcv.edge, t.rcv.nxt)) t.rcv.edge = t.rcv.nxt;
-  const scale = t.rcv.wscale;
+  const unit = 1 << t.rcv.wscale;
   // Rounded up: rounding down would take back what an earlier segment promised (RFC 7323 §2.4).
-  const field = Math.min(65_535, Math.ceil(t.rcv.wnd / 2 ** scale));
-  t.rcv.edge = max(t.rcv.edge, add(t.rcv.nxt, field * 2 ** scale));
+  const field = Math.min(65_535, Math.ceil(t.rcv.wnd / unit));
+  t.rcv.edge = max(t.rcv.edge, add(t.rcv.nxt, field * unit));
   return field;
 }
 
