@@ -3,13 +3,17 @@
  * a plain one, else inside a user namespace. The host's own interfaces are out of reach there. Used by demo, sandbox, lab.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { constants } from "node:os";
 import { hasCapability, namespaceWay, SYSTEM, tunTrouble } from "./environment.js";
 import { CliError, permissionError } from "./errors.js";
 
-/** Tells the second run that it is inside. Taken out of the environment at once, so that no child inherits it. */
-const INSIDE = "GLASSTCP_INSIDE";
+/**
+ * Tells the second run that it is inside, by naming the namespace that was left; a value that names the one we are in proves
+ * nothing. Taken out of the environment at once, so that no child inherits it.
+ */
+const LEFT = "GLASSTCP_LEFT_NETNS";
+const currentNetns = (): string => readlinkSync("/proc/self/ns/net");
 
 /** Programs that are started beside the command and must not outlive it, even when it is killed with SIGKILL. */
 export function dieWithParent(command: string, args: readonly string[], signal: "TERM" | "KILL"): [string, string[]] {
@@ -31,8 +35,9 @@ export const exitCodeOf = (code: number | null, signal: NodeJS.Signals | null): 
  * @throws CliError with exit code 3 where the system allows no namespace or has no usable TUN node
  */
 export async function inPrivateNetwork(here: boolean, body: () => Promise<number>): Promise<number> {
-  if (process.env[INSIDE] !== undefined) {
-    delete process.env[INSIDE];
+  const left = process.env[LEFT];
+  delete process.env[LEFT];
+  if (left !== undefined && left !== currentNetns()) {
     await loopbackUp();
     return body();
   }
@@ -47,7 +52,7 @@ export async function inPrivateNetwork(here: boolean, body: () => Promise<number
     throw permissionError(way.why, hasCapability("CAP_NET_ADMIN") ? `${way.mend}; or, where this network is a container's own, add --here` : way.mend);
   const [node, args] = ownCommand();
   const [command, all] = dieWithParent("unshare", [...way.flags, "--", node, ...args, ...process.argv.slice(2)], "TERM");
-  const child = spawn(command, all, { stdio: "inherit", env: { ...process.env, [INSIDE]: "1" } });
+  const child = spawn(command, all, { stdio: "inherit", env: { ...process.env, [LEFT]: currentNetns() } });
   return followed(child);
 }
 

@@ -118,6 +118,12 @@ describe.skipIf(netnsMissing("curl", "nc"))("sandbox", () => {
     await deserted(netns);
     expect(links()).toBe(before);
   });
+  test("an environment that claims to be inside already is not believed", async () => {
+    const here = readlinkSync("/proc/self/ns/net");
+    const { code, stdout } = await run(["sandbox", "-q", "--", "readlink", "/proc/self/ns/net"], { env: { ...process.env, GLASSTCP_LEFT_NETNS: here } });
+    expect(code).toBe(0);
+    expect(stdout.trim()).not.toBe(here);
+  });
   test.each([
     ["SIGTERM", 143],
     ["SIGINT", 130],

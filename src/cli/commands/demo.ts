@@ -48,11 +48,13 @@ export function register(program: Command): void {
       const lacking = TOOLS.filter((t) => t.program !== "ip" && toolTrouble(t) !== undefined);
       if (lacking.length > 0)
         throw new CliError(`${lacking.map((t) => toolTrouble(t)).join(" and ")}, which the demo runs`, { mend: `install it with: ${toolMend(lacking)}` });
-      process.exitCode = await inPrivateNetwork(options.here === true, () => interruptible((signal) => demo(options.json === true, signal)));
+      process.exitCode = await inPrivateNetwork(options.here === true, () =>
+        interruptible((signal) => demo(options.json === true, options.here === true, signal)),
+      );
     });
 }
 
-async function demo(json: boolean, signal: AbortSignal): Promise<number> {
+async function demo(json: boolean, here: boolean, signal: AbortSignal): Promise<number> {
   const started = performance.now();
   const paint = palette(),
     width = Math.max(80, terminalWidth());
@@ -67,7 +69,8 @@ async function demo(json: boolean, signal: AbortSignal): Promise<number> {
     );
     let stopped: number;
     try {
-      if (!json) print(`${paint.bold("glasstcp demo")}: real curl and nc against our own TCP at ${ADDRESS}, in a private network namespace`);
+      if (!json)
+        print(`${paint.bold("glasstcp demo")}: real curl and nc against our own TCP at ${ADDRESS}, in ${here ? "this" : "a private"} network namespace`);
       for (const [i, step] of stepsFor(ADDRESS).entries()) {
         if (signal.aborted) break;
         const outcome = await Promise.race([run(step, story, signal), daemon.failure]);
