@@ -1,4 +1,5 @@
 /** How the daemon ends: by signal, by a device that is gone, by a bug; always with its log written. */
+import { constants } from "node:os";
 import type { DeviceFailure } from "../device/device.js";
 import type { Log } from "../observe/log.js";
 import type { Daemon } from "./daemon.js";
@@ -20,7 +21,7 @@ export function untilShutdown(daemon: Daemon, log: Log): Promise<number> {
     };
     const onSignal = (signal: NodeJS.Signals): void => {
       // Who presses Ctrl-C twice does not want to wait.
-      if (ending) process.exit(signal === "SIGINT" ? 130 : 143);
+      if (ending) process.exit(128 + constants.signals[signal]);
       const live = [...daemon.stack.connections()].filter((c) => c.state !== "TIME-WAIT").length;
       log.logger.info({ event: "shutdown", signal, connections: live }, `${signal}: ${live} live connections are reset, ${daemon.tun} is closed`);
       end(0);
@@ -28,6 +29,8 @@ export function untilShutdown(daemon: Daemon, log: Log): Promise<number> {
     process.on("SIGINT", onSignal);
     process.on("SIGTERM", onSignal);
     process.on("SIGHUP", () => {
+      // Without a file it means what it always meant: the terminal is gone.
+      if (!log.isFile) return onSignal("SIGHUP");
       try {
         log.reopen();
         log.logger.info({ event: "log-reopened" }, "log file opened again");

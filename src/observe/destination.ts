@@ -15,6 +15,7 @@ export interface DestinationOptions {
 
 /** A piece is handed to the kernel at once when this much waits. */
 const PIECE = 64 * 1024;
+const BLOCK = 4 * PIECE;
 /** After an error that may pass (disk full), milliseconds until the next try. */
 const RETRY_MS = 250;
 /** How long the last, synchronous flush may wait for a full pipe, milliseconds. */
@@ -29,6 +30,8 @@ export class Destination {
   #waitingLines = 0;
   #flying: Buffer | undefined;
   #flyingLines = 0;
+  /** What flies lies here: one piece at a time, so one block is enough, and no fresh memory is touched. */
+  readonly #block = Buffer.allocUnsafeSlow(BLOCK);
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -64,6 +67,8 @@ export class Destination {
     if (this.#waiting.length >= PIECE) this.#launch();
     else if (this.#timer === undefined) this.#timer = setTimeout(this.#launch, this.#delayMs);
   }
+
+  get isFile(): boolean { return this.#path !== undefined; }
 
   /** Opens the file again by its name, after logrotate moved it. Nothing to do for a descriptor. */
   reopen(): void {
@@ -118,7 +123,7 @@ export class Destination {
       for (const done of idle) done();
       return;
     }
-    this.#flying = Buffer.from(this.#waiting, "latin1");
+    this.#flying = this.#waiting.length <= BLOCK ? this.#block.subarray(0, this.#block.write(this.#waiting, 0, "latin1")) : Buffer.from(this.#waiting, "latin1");
     this.#flyingLines = this.#waitingLines;
     this.#waiting = "";
     this.#waitingLines = 0;

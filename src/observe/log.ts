@@ -102,6 +102,8 @@ export class Log implements Observer {
     const d = this.#destination;
     return { lines: this.#lines, lostLines: d.lostLines, errors: d.errors, lastError: d.lastError };
   }
+  /** Whether the log is a file, which can be opened again by its name. */
+  get isFile(): boolean { return this.#destination.isFile; }
   reopen(): void { this.#destination.reopen(); }
   flush(timeoutMs?: number): Promise<void> { return this.#destination.flush(timeoutMs); }
   flushSync(): void { this.#destination.flushSync(); }

@@ -18,7 +18,7 @@ Examples:
   $ sudo glasstcp serve --offload off --impair loss=1%,delay=20ms --pcap glass.pcapng
   $ sudo glasstcp serve --address 10.77.0.0/28 --service http --set timeWait=1s --user nobody
 
-Settings for --set: glasstcp sysctl -a, and docs. Signals: SIGINT and SIGTERM end it, SIGHUP opens the log file again.`;
+Settings for --set: glasstcp sysctl -a, and docs. Signals: SIGINT and SIGTERM end it, SIGHUP opens the file of --log-file again.`;
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
