@@ -1,12 +1,13 @@
 /** `glasstcp serve` against the kernel: real clients, real signals, real ends. */
 import { createHash } from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { statusOf } from "../../src/daemon/privileges.js";
 import { MAIN, serveIn, TestDaemon } from "../support/daemon.js";
-import { inNetns, netnsMissing, netnsMode, type Netns } from "../support/netns.js";
+import { enterMissing, inNetns, netnsMissing, type Netns } from "../support/netns.js";
 
 let dir: string;
 beforeEach(() => { dir = mkdtempSync(join(tmpdir(), "glasstcp-serve-")); });
@@ -134,8 +135,7 @@ describe.skipIf(netnsMissing("curl"))("what the daemon refuses", () => {
 });
 
 describe.skipIf(netnsMissing("curl"))("least privilege", () => {
-  const mode = netnsMode();
-  test.skipIf(!mode.ok || !mode.root)("--user drops uid, gid, groups and every capability, and the daemon goes on working", () => inNetns(async (ns) => {
+  test.skipIf(enterMissing())("--user drops uid, gid, groups and every capability, and the daemon goes on working", () => inNetns(async (ns) => {
     const daemon = await serveIn(ns, ["--user", "nobody"]);
     const pid = (JSON.parse((await ns.must("curl", ["-s", "--unix-socket", daemon.control, "http://localhost/v1/status"]))) as { pid: number }).pid;
     expect(statusOf(pid)).toMatchObject({ uid: 65_534, gid: 65_534, groups: [], effective: 0n, permitted: 0n, ambient: 0n, noNewPrivileges: true });
@@ -145,7 +145,7 @@ describe.skipIf(netnsMissing("curl"))("least privilege", () => {
     expect(links(ns)).not.toContain("glass0");
   }));
 
-  test.skipIf(!mode.ok || !mode.root)("a plain user with an ambient CAP_NET_ADMIN loses it the same way", () => inNetns(async (ns) => {
+  test.skipIf(enterMissing())("a plain user with an ambient CAP_NET_ADMIN loses it the same way", () => inNetns(async (ns) => {
     chmodSync(dir, 0o755);
     ns.sh(`install -d -o 65534 ${dir}/run`);
     const log = join(dir, "run", "log");
@@ -174,8 +174,7 @@ describe.skipIf(netnsMissing("curl"))("least privilege", () => {
 });
 
 describe.skipIf(netnsMissing("curl"))("without any privilege", () => {
-  const mode = netnsMode();
-  test.skipIf(!mode.ok || !mode.root)("a plain user attaches to a persistent TUN that root made for him, and leaves it behind", () => inNetns(async (ns) => {
+  test.skipIf(enterMissing())("a plain user attaches to a persistent TUN that root made for him, and leaves it behind", () => inNetns(async (ns) => {
     chmodSync(dir, 0o755);
     ns.sh(`install -d -o 65534 ${dir}/run; ip tuntap add dev glass0 mode tun user 65534 vnet_hdr; ip addr add 10.77.0.1/24 dev glass0; ip link set glass0 up`);
     const control = join(dir, "run", "s");
@@ -231,5 +230,27 @@ describe.skipIf(netnsMissing("curl"))("faults of the host", () => {
     daemon.child.kill("SIGCONT");
     expect(await client).toMatchObject({ code: 0, stdout: "2000000000" });
     await daemon.stop();
+  }));
+
+  test("the link goes down for a while in the middle of a transfer: it goes on when the link is up again", () => inNetns(async (ns) => {
+    const daemon = await serveIn(ns);
+    const client = ns.run("curl", ["-sS", "-o", "/dev/null", "-w", "%{size_download}", "http://10.77.0.2/bytes/3000000000"], { timeoutMs: 40_000 });
+    await daemon.event("transition", { to: "ESTABLISHED" });
+    ns.sh("ip link set glass0 down; sleep 1; ip link set glass0 up");
+    expect(await client).toMatchObject({ code: 0, stdout: "3000000000" });
+    expect(daemon.lines.some((l) => l.event === "device-failed")).toBe(false);
+    await daemon.stop();
+  }));
+
+  test("no descriptor is left: clients of the TUN do not notice, since none of them needs one", () => inNetns(async (ns) => {
+    const daemon = await serveIn(ns);
+    const used = readdirSync(`/proc/${daemon.child.pid}/fd`).length;
+    ns.sh(`prlimit --pid ${daemon.child.pid} --nofile=${used + 10}`);
+    const holders = Array.from({ length: 60 }, () => connect(daemon.control).on("error", () => {}));
+    while (readdirSync(`/proc/${daemon.child.pid}/fd`).length < used + 9) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect((await Promise.all(Array.from({ length: 100 }, () => ns.run("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2/"])))).every((r) => r.code === 0)).toBe(true);
+    for (const h of holders) h.destroy();
+    expect((await daemon.cli("ss", ["-s"])).code).toBe(0);
+    expect(await daemon.stop()).toMatchObject({ code: 0 });
   }));
 });
