@@ -2,9 +2,9 @@
  * Back-quoted commands of scripts (language §9). No shell ever runs: `sysctl` and its kin change the host's settings, what
  * has no meaning here is ignored, and what would change the outcome in a way this runner cannot follow skips the script.
  */
-import type { TcpOptions } from "../tcp/options.js";
+import { parseOption, type TcpOptions } from "../tcp/options.js";
 import type { Command } from "./ast.js";
-import { Mismatch, Unsupported } from "./errors.js";
+import { Mismatch, ScriptError, Unsupported } from "./errors.js";
 import { PROFILES } from "./profile.js";
 
 /** What a command may change. */
@@ -41,11 +41,11 @@ function runLine(line: string, at: Command, s: Settings): void {
   const head = words[0] as string;
   if (/(^|\/)sysctl$/.test(head) || /(^|\/)set_sysctls\.py$/.test(head)) {
     if (line.includes("|")) throw new Unsupported(at, `the command "${line}" is not supported`);
-    for (const [key, value] of assignments(line.slice(head.length), at)) setKey(key, value, s);
+    for (const [key, value] of assignments(line.slice(head.length), at)) setKey(key, value, s, at);
     return;
   }
   const written = /^echo\s+"?([^">]*?)"?\s*>\s*\/proc\/sys\/(\S+)$/.exec(line);
-  if (written !== null) return setKey(toDots(written[2] as string), written[1] as string, s);
+  if (written !== null) return setKey(toDots(written[2] as string), written[1] as string, s, at);
   const state = /^sockstat\b.*\bgrep\b[^|]*?-c\s+"?(\w+)"?\s*\|\s*grep\s+(?:-\w+\s+)?"?\^?(\d+)\$?"?/.exec(line) ?? /^sockstat\b.*\bgrep\b[^|]*?"?([A-Z][A-Z_0-9]+)"?\s*\|\s*wc -l\s*\|\s*grep\s+(?:-\w+\s+)?"?\^?(\d+)\$?"?/.exec(line);
   if (state !== null) {
     const found = s.countState(state[1] as string);
@@ -126,8 +126,8 @@ const FREEBSD_KEYS: Readonly<Record<string, Setter>> = {
   "pmtud_blackhole_detection": (v) => ({ pmtuProbing: on(v) }),
 };
 
-/** Keys without an entry do not change what this stack does. */
-function setKey(key: string, value: string, s: Settings): void {
+/** Keys without an entry do not change what this stack does. `glass.NAME` is an option of ours by its own name. */
+function setKey(key: string, value: string, s: Settings, at: Command): void {
   const linux = /^net\.ipv[46]\.(?:conf\.\w+\.)?(\w+)$/.exec(key)?.[1];
   if (linux === "tcp_rmem" || linux === "tcp_wmem") {
     const [, dflt, most] = value.split(/[\s,]+/).map(Number);
@@ -135,6 +135,15 @@ function setKey(key: string, value: string, s: Settings): void {
       s.receiveDefault = dflt;
       if (most !== undefined) s.options = { ...s.options, ...receiveLimits(most) };
     } else s.sendDefault = dflt;
+    return;
+  }
+  const own = /^glass\.(\w+)$/.exec(key)?.[1];
+  if (own !== undefined) {
+    try {
+      s.options = { ...s.options, ...parseOption(own, value) };
+    } catch (e) {
+      throw new ScriptError(at, (e as Error).message);
+    }
     return;
   }
   const bsd = /^net\.inet\.(?:tcp|ip)\.(.+)$/.exec(key)?.[1];

@@ -60,7 +60,7 @@ export class Flow {
   noteCaptured(p: Packet, scriptSeq: number): void {
     if ((p.flags & SYN) === 0) return;
     // A SYN,ACK for a later SYN with another ISN of ours: the connection was opened anew from TIME-WAIT (RFC 6191).
-    const reopened = this.#localSeen && (p.flags & ACK) !== 0 && this.#lastSyn !== undefined && this.#lastSyn !== this.remoteIsn
+    const reopened = this.#localSeen && (p.flags & ACK) !== 0 && this.#lastSyn !== undefined
       && p.sequence !== this.liveLocalIsn && p.acknowledgment === wrap(this.#lastSyn + 1 + this.remoteShift);
     if (this.#localSeen && !reopened) return;
     if (reopened) this.remoteIsn = this.#lastSyn as number;

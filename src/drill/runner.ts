@@ -6,7 +6,7 @@ import type { Connection } from "../tcp/connection.js";
 import { parseState } from "../tcp/state.js";
 import type { CallAction, Command, IcmpAction, Script, ScriptEvent, TcpAction, TcpOption } from "./ast.js";
 import { runCommand, type Settings } from "./commands.js";
-import { Mismatch, type Position, ScriptError } from "./errors.js";
+import { Mismatch, type Position, ScriptError, Unsupported } from "./errors.js";
 import { Flow } from "./flow.js";
 import { formatPacket, formatTime } from "./format.js";
 import { Host } from "./host.js";
@@ -142,7 +142,9 @@ export class Runner {
     } catch (e) {
       if (e instanceof Mismatch) throw new Failure(event, e.message, e.wanted, e.got);
       if (e instanceof CodeFailure) throw new Failure({ line: e.line, column: 1 }, e.message);
-      throw e;
+      if (e instanceof Failure || e instanceof ScriptError || e instanceof Unsupported) throw e;
+      // A stack that throws fails this script; the others still run.
+      throw new Failure(event, `the stack broke down: ${e instanceof Error ? e.message : String(e)}`);
     }
     if (this.#pendingFailure !== undefined) throw this.#pendingFailure;
     this.#lastFinished = this.#host.now;

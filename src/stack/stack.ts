@@ -144,7 +144,7 @@ export class Stack implements Outlet {
 
   attach(rx: RxRing, tx: TxRing, offload: Offload): void {
     this.#rx = rx;
-    this.#out = new Transmitter(tx, offload);
+    this.#out = new Transmitter(tx, offload, this.mtu);
   }
   addObserver(o: Observer): () => void { return this.env.addObserver(o); }
   /** Runs after each batch of frames was worked through, before anything is sent. @returns how to stop it */
@@ -303,7 +303,7 @@ export class Stack implements Outlet {
 
   // ---- Outlet: what the core asks for ----
 
-  get maxText(): number { return this.#out?.maxText ?? this.mtu - 40; }
+  get maxText(): number { return this.#out?.maxText ?? 0; }
 
   touched(t: Tcb): void {
     if (t.touched) return;

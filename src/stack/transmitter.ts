@@ -16,14 +16,14 @@ const HEADERS_MAX = 80;
 export class Transmitter {
   readonly #tx: TxRing;
   readonly #offload: Offload;
-  /** Largest text of one frame, octets. */
+  /** Largest text of a super-segment, octets; 0 where the device cuts none. */
   readonly maxText: number;
   readonly #reply = new SegmentHeader();
 
-  constructor(tx: TxRing, offload: Offload) {
+  constructor(tx: TxRing, offload: Offload, mtu: number) {
     this.#tx = tx;
     this.#offload = offload;
-    this.maxText = offload.maxFrame - HEADERS_MAX;
+    this.maxText = offload.maxFrame > mtu ? offload.maxFrame - HEADERS_MAX : 0;
   }
 
   segment(t: Tcb, header: SegmentHeader, from: Seq, textLength: number, retransmission: boolean): void {

@@ -16,7 +16,7 @@ export interface Outlet {
   segment(tcb: Tcb, header: SegmentHeader, from: Seq, textLength: number, retransmission: boolean): void;
   /** Answers the segment being processed by `<SEQ=sequence><ACK=acknowledgment><CTL=ctl>` without a connection. */
   reply(to: Segment, sequence: number, acknowledgment: number, ctl: number): void;
-  /** Largest text that one segment of the connection may carry at once: several times its MSS with segmentation offload. */
+  /** Largest text that one super-segment may carry with segmentation offload; 0 without it: no segment above the MSS. */
   readonly maxText: number;
   /** The connection was touched: it may have something to send, to tell or to schedule. */
   touched(tcb: Tcb): void;

@@ -62,10 +62,11 @@ function inSynSent(t: Tcb, seg: Segment, now: Millis): void {
   }
   /* security: not supported */ // third
   if (!(seg.ctl & SYN)) return t.env.drop(t, "9293-3.10.7.3/5"); // fifth
+  const offered = t.rcv.wnd;
   t.rcv.irs = seq(seg.sequence); // fourth
   t.rcv.nxt = add(t.rcv.irs, 1);
   t.receiveQueue.start(t.rcv.nxt);
-  t.rcv.edge = add(t.rcv.nxt, t.rcv.wnd);
+  t.rcv.edge = add(t.rcv.nxt, offered);
   takeSynOptions(t, seg, now);
   if (ackBit) {
     // D13: the window comes with this segment, unscaled (RFC 7323 §2.2).
@@ -358,7 +359,7 @@ function windowReopened(t: Tcb): void {
 
 function spaceFreed(t: Tcb): void {
   // Room for a good piece, or the user would be called for every ACK.
-  if (t.wantsSpace && t.sendQueue.space >= Math.min(t.sendQueue.limit >> 2, 4 * t.env.outlet.maxText)) {
+  if (t.wantsSpace && t.sendQueue.space >= Math.min(t.sendQueue.limit >> 2, 4 * Math.max(t.mss, t.env.outlet.maxText))) {
     t.wantsSpace = false;
     t.tell |= TELL_WRITABLE;
   }

@@ -269,8 +269,11 @@ export class Tcb implements Window {
   /** Deletes the TCB: every timer and buffer goes (§3.10.8: none may be left). */
   close(by: ClosedBy, rule: RuleId, now: Millis, sent = ""): void {
     if (this.state === "CLOSED" && this.closedBy !== undefined) return;
+    const wasTimeWait = this.state === "TIME-WAIT";
     if (this.state !== "CLOSED") this.setState("CLOSED", rule, now, sent);
-    const finished = this.closedBy ?? by;
+    // A FIN said how it would end; a reset or a timeout before that end is another one.
+    const isOrderly = wasTimeWait || by === "local" || by === "peer" || by === "both";
+    const finished = isOrderly ? (this.closedBy ?? by) : by;
     this.closedBy = finished;
     this.timers.clear();
     this.board.clear();

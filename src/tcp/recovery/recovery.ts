@@ -96,7 +96,8 @@ export class LossRecovery implements DeliveryListener {
       fresh += Math.min(t.mss, t.board.pipe);
     }
     if (this.tlp.acknowledged(ack, dsackEnd, duplicate && seg.sackCount === 0)) this.#reduceAfterProbe(now);
-    if (t.ecn && seg.ctl & ECE) this.#echoArrives(now);
+    // On a SYN,ACK the bit is an agreement and no echo.
+    if (t.ecn && (seg.ctl & (ECE | SYN)) === ECE) this.#echoArrives(now);
 
     this.#advancePhase(ack, advanced, fresh, now);
     this.#grow(advanced, fresh, now);
