@@ -4,7 +4,9 @@
  * source: each write measures the whole 16 KiB piece again, and its `flushSync` never ends when the disk is full.
  */
 import { closeSync, openSync, write as writeFd, writeSync } from "node:fs";
-import { toBytes } from "./lines.js";
+import type { TcpEvent } from "../tcp/events.js";
+import { writeEvent } from "./lines.js";
+import { LINE_MAX, Octets } from "./octets.js";
 
 export interface DestinationOptions {
   /** Octets that may wait; lines beyond are lost and counted. */
@@ -13,9 +15,10 @@ export interface DestinationOptions {
   readonly delayMs?: number;
 }
 
-/** A piece is handed to the kernel at once when this much waits. */
+/** Lines are gathered in pieces of this size; a full one is handed to the kernel at once. */
 const PIECE = 64 * 1024;
-const BLOCK = 4 * PIECE;
+/** Empty pieces that are kept. */
+const SPARE = 4;
 /** After an error that may pass (disk full), milliseconds until the next try. */
 const RETRY_MS = 250;
 /** How long the last, synchronous flush may wait for a full pipe, milliseconds. */
@@ -26,12 +29,14 @@ export class Destination {
   readonly #path: string | undefined;
   readonly #limit: number;
   readonly #delayMs: number;
-  #waiting = "";
-  #waitingLines = 0;
-  #flying: Buffer | undefined;
-  #flyingLines = 0;
-  /** What flies lies here: one piece at a time, so one block is enough, and no fresh memory is touched. */
-  readonly #block = Buffer.allocUnsafeSlow(BLOCK);
+  /** The piece that lines go into, those that are full, and the one that the kernel is writing. */
+  #open = new Octets(PIECE);
+  #full: Octets[] = [];
+  #flying: Octets | undefined;
+  /** Octets of `#flying` that are written. */
+  #written = 0;
+  readonly #spare: Octets[] = [];
+  #waiting = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -53,18 +58,41 @@ export class Destination {
     this.#delayMs = options.delayMs ?? 5;
   }
 
-  write(line: string): void { this.writeBytes(toBytes(line)); }
+  write(line: string): void { this.#write(line, this.#limit); }
 
-  /** @param line one character per octet, see `eventBytes` in lines.ts */
-  writeBytes(line: string): void {
-    if (this.#closed || this.#waiting.length + line.length > this.#limit) {
+  #write(line: string, limit: number): void {
+    const octets = Buffer.byteLength(line), piece = this.#room(octets, limit);
+    if (piece === undefined) return;
+    piece.utf8(line);
+    piece.lines++;
+    this.#wrote(octets);
+  }
+
+  /** The event as a line of JSON. */
+  writeEvent(event: TcpEvent, time: number): void {
+    const piece = this.#room(LINE_MAX, this.#limit);
+    if (piece === undefined) return;
+    const before = piece.at;
+    writeEvent(event, time, piece);
+    this.#wrote(piece.at - before);
+  }
+
+  /** The piece to write up to `octets` into, or undefined when they are too many and the line is lost. */
+  #room(octets: number, limit: number): Octets | undefined {
+    if (this.#closed || this.#waiting + Math.min(octets, this.#limit >> 3) > limit) {
       this.lostLines++;
-      return;
+      return undefined;
     }
-    this.#waiting += line;
-    this.#waitingLines++;
+    if (this.#open.room < octets) {
+      if (this.#open.at > 0) this.#full.push(this.#open);
+      this.#open = octets > PIECE ? new Octets(octets) : (this.#spare.pop() ?? new Octets(PIECE));
+    }
+    return this.#open;
+  }
+  #wrote(octets: number): void {
+    this.#waiting += octets;
     if (this.#flying !== undefined) return;
-    if (this.#waiting.length >= PIECE) this.#launch();
+    if (this.#full.length > 0) this.#launch();
     else if (this.#timer === undefined) this.#timer = setTimeout(this.#launch, this.#delayMs);
   }
 
@@ -82,7 +110,7 @@ export class Destination {
   /** Resolves when all lines are written, or after `timeoutMs` when they cannot be. */
   flush(timeoutMs = 500): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#closed || (this.#waiting === "" && this.#flying === undefined)) return resolve();
+      if (this.#closed || (this.#waiting === 0 && this.#flying === undefined)) return resolve();
       const done = (): void => {
         clearTimeout(timer);
         resolve();
@@ -96,15 +124,18 @@ export class Destination {
   /** Last call when the process ends without time to wait (the `exit` event): writes what waits, synchronously. */
   flushSync(): void {
     if (this.#closed) return;
-    const rest = Buffer.from(this.#waiting, "latin1");
-    this.#waiting = "";
-    let at = 0;
+    const pieces = [...this.#full, this.#open];
+    this.#full = [];
+    this.#open = new Octets(PIECE);
+    this.#waiting = 0;
     const deadline = Date.now() + LAST_CALL_MS;
-    while (at < rest.length && Date.now() < deadline) {
-      try {
-        at += writeSync(this.#fd, rest, at);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+    for (const piece of pieces) {
+      for (let at = 0; at < piece.at && Date.now() < deadline; ) {
+        try {
+          at += writeSync(this.#fd, piece.bytes, at, piece.at - at);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+        }
       }
     }
   }
@@ -114,46 +145,58 @@ export class Destination {
     this.#timer = undefined;
     if (this.#flying !== undefined || this.#closed) return;
     if (this.lostLines > this.#reported && this.lostLine !== undefined) {
-      this.#waiting += toBytes(this.lostLine(this.lostLines - this.#reported));
+      const lost = this.lostLines - this.#reported;
       this.#reported = this.lostLines;
+      this.#write(this.lostLine(lost), Infinity);
     }
-    if (this.#waiting === "") {
+    let piece = this.#full.shift();
+    if (piece === undefined && this.#open.at > 0) {
+      piece = this.#open;
+      this.#open = this.#spare.pop() ?? new Octets(PIECE);
+    }
+    if (piece === undefined) {
       const idle = this.#idle;
       this.#idle = [];
       for (const done of idle) done();
       return;
     }
-    this.#flying = this.#waiting.length <= BLOCK ? this.#block.subarray(0, this.#block.write(this.#waiting, 0, "latin1")) : Buffer.from(this.#waiting, "latin1");
-    this.#flyingLines = this.#waitingLines;
-    this.#waiting = "";
-    this.#waitingLines = 0;
-    this.#send();
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flying = piece;
+    this.#written = 0;
+    this.#waiting -= piece.at;
+    this.#send(piece);
   };
 
-  #send(): void {
-    const piece = this.#flying as Buffer;
-    writeFd(this.#fd, piece, 0, piece.length, null, (error, written) => {
+  #send(piece: Octets): void {
+    writeFd(this.#fd, piece.bytes, this.#written, piece.at - this.#written, null, (error, written) => {
       if (error === null) {
-        this.#flying = written < piece.length ? piece.subarray(written) : undefined;
-        if (this.#flying === undefined) this.#launch();
-        else this.#send();
-        return;
+        this.#written += written;
+        if (this.#written < piece.at) return this.#send(piece);
+        this.#flying = undefined;
+        piece.clear();
+        if (this.#spare.length < SPARE && piece.bytes.length === PIECE) this.#spare.push(piece);
+        return this.#launch();
       }
       if (error.code === "EAGAIN") {
-        setTimeout(() => this.#send(), 10);
+        setTimeout(() => this.#send(piece), 10);
         return;
       }
       this.errors++;
       this.lastError = error.code;
-      if (error.code === "EPIPE" || error.code === "EBADF") {
-        this.lostLines += this.#flyingLines + this.#waitingLines;
-        this.#flying = undefined;
-        this.#closed = true;
-        this.#waiting = "";
-        for (const done of this.#idle.splice(0)) done();
-        return;
-      }
-      setTimeout(() => this.#send(), RETRY_MS).unref();
+      if (error.code === "EPIPE" || error.code === "EBADF") return this.#abandon(piece);
+      setTimeout(() => this.#send(piece), RETRY_MS).unref();
     });
+  }
+
+  /** Nobody reads any more. */
+  #abandon(piece: Octets): void {
+    for (const p of [piece, ...this.#full, this.#open]) this.lostLines += p.lines;
+    this.#flying = undefined;
+    this.#full = [];
+    this.#open.clear();
+    this.#waiting = 0;
+    this.#closed = true;
+    for (const done of this.#idle.splice(0)) done();
   }
 }

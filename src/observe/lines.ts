@@ -6,6 +6,7 @@
 import type { Cause, TcpEvent, Who } from "../tcp/events.js";
 import type { EventKind } from "../tcp/events.js";
 import { EVENT_KINDS, LEVELS, LEVEL_OF } from "./levels.js";
+import type { Octets } from "./octets.js";
 import { wording } from "./wording.js";
 
 const HEADS = Object.fromEntries(EVENT_KINDS.map((k) => [k, `{"level":${LEVELS[LEVEL_OF[k]]},"time":`])) as Record<EventKind, string>;
@@ -58,40 +59,91 @@ export function eventLine(e: TcpEvent, time: number): string {
   return `${HEADS[e.kind]}${time}${body(e)},"msg":${isFree(e) ? JSON.stringify(wording(e)) : `"${wording(e)}"`}}\n`;
 }
 
-/** "→" in UTF-8, one character per octet. */
-const ARROW = Buffer.from("→").toString("latin1");
-
 /**
- * The same line as a string of octets (each character is one octet of its UTF-8 form). A single "→" would make the
- * engine keep and encode the whole line at two octets a character, at three times the cost of the line itself.
+ * The same line, as octets. The lines of a connection that nothing goes wrong with are put together from parts that are
+ * the same for every connection; all others take the plain way.
  */
-export function eventBytes(e: TcpEvent, time: number): string {
-  // Nearly all lines at `info` are transitions that a segment caused.
-  if (e.kind === "transition" && e.cause.kind === "segment" && e.cause.len === 0) {
-    const c = e.cause, t = templateOf(e, c.flags), w = e.conn;
-    return `{"level":30,"time":${textOf(time)},"event":"transition","conn":${w.id},"local":"${w.local}","remote":"${w.remote}${t.states}${c.seq},"ack":${c.ack},"len":0,"win":${c.win}${t.rule}${millis(e.ms)}${t.msg}`;
+export function writeEvent(e: TcpEvent, time: number, into: Octets): void {
+  into.lines++;
+  if (e.kind === "transition" && e.cause.kind !== "icmp") return writeTransition(e, time, into);
+  if (e.kind === "closed") return writeClosed(e, time, into);
+  into.utf8(eventLine(e, time));
+}
+
+const encode = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
+const CONN = encode(',"event":"transition","conn":'), CLOSED = encode(',"event":"closed","conn":'), LOCAL = encode(',"local":"'), REMOTE = encode('","remote":"');
+const ACK = encode(',"ack":'), LEN = encode(',"len":'), WIN = encode(',"win":'), MS = encode(',"ms":'), RX = encode(',"rxBytes":'), TX = encode(',"txBytes":'), AGAIN = encode(',"retransmits":');
+const HEAD = encode(HEADS.transition), END = encode('"}\n');
+
+function writeTransition(e: Extract<TcpEvent, { kind: "transition" }>, time: number, into: Octets): void {
+  const c = e.cause, t = templateOf(e);
+  into.copy(HEAD);
+  into.copy(octetsOf(time));
+  into.copy(CONN);
+  writeWho(e.conn, into);
+  into.copy(t.states);
+  if (c.kind === "segment") {
+    into.whole(c.seq);
+    into.copy(ACK);
+    into.whole(c.ack);
+    into.copy(LEN);
+    into.whole(c.len);
+    into.copy(WIN);
+    into.whole(c.win);
   }
-  return isFree(e) ? toBytes(eventLine(e, time)) : `${HEADS[e.kind]}${textOf(time)}${body(e)},"msg":"${wording(e, ARROW)}"}\n`;
+  into.copy(t.rule);
+  into.millis(e.ms);
+  // With text the words tell how much, so they are not the same every time.
+  if (c.kind === "segment" && c.len > 0) into.utf8(`,"msg":"${wording(e)}"}\n`);
+  else into.copy(t.msg);
+}
+
+function writeClosed(e: Extract<TcpEvent, { kind: "closed" }>, time: number, into: Octets): void {
+  into.copy(HEAD);
+  into.copy(octetsOf(time));
+  into.copy(CLOSED);
+  writeWho(e.conn, into);
+  into.ascii(`","by":"${e.by}"`);
+  into.copy(MS);
+  into.millis(e.ms);
+  into.copy(RX);
+  into.whole(e.rxBytes);
+  into.copy(TX);
+  into.whole(e.txBytes);
+  into.copy(AGAIN);
+  into.whole(e.retransmits);
+  into.ascii(`,"msg":"`);
+  into.ascii(wording(e));
+  into.copy(END);
+}
+
+function writeWho(w: Who, into: Octets): void {
+  into.whole(w.id);
+  into.copy(LOCAL);
+  into.ascii(w.local);
+  into.copy(REMOTE);
+  into.ascii(w.remote);
 }
 
 /** The parts of a transition's line that are the same for every connection. */
 interface Template {
-  readonly states: string;
-  readonly rule: string;
-  readonly msg: string;
+  readonly states: Uint8Array;
+  readonly rule: Uint8Array;
+  readonly msg: Uint8Array;
 }
 type Branch<T> = Map<string, T>;
-/** By rule, old state, new state, flags that arrived and flags that were sent: some dozens in all. */
+/** By rule, old state, new state, what caused it and flags that were sent: some dozens in all. */
 const templates: Branch<Branch<Branch<Branch<Branch<Template>>>>> = new Map();
 
-function templateOf(e: Extract<TcpEvent, { kind: "transition" }>, flags: string): Template {
-  const leaf = grow(grow(grow(grow(templates, e.rule), e.from), e.to), flags);
+function templateOf(e: Extract<TcpEvent, { kind: "transition" }>): Template {
+  const c = e.cause, what = c.kind === "segment" ? c.flags : c.kind === "call" ? c.call : c.kind === "timer" ? c.timer : "";
+  const leaf = grow(grow(grow(grow(templates, e.rule), e.from), e.to), what);
   let template = leaf.get(e.sent);
   if (template === undefined) {
     template = {
-      states: flat(`","from":"${e.from}","to":"${e.to}","cause":{"kind":"segment","flags":"${flags}","seq":`),
-      rule: flat(`},"rule":"${e.rule}","ms":`),
-      msg: flat(`,"msg":"${wording(e, ARROW)}"}\n`),
+      states: encode(`","from":"${e.from}","to":"${e.to}","cause":${c.kind === "segment" ? `{"kind":"segment","flags":"${c.flags}","seq":` : cause(c)}`),
+      rule: encode(`${c.kind === "segment" ? "}" : ""},"rule":"${e.rule}","ms":`),
+      msg: encode(`,"msg":"${wording(c.kind === "segment" ? { ...e, cause: { ...c, len: 0 } } : e)}"}\n`),
     };
     leaf.set(e.sent, template);
   }
@@ -106,19 +158,13 @@ function grow<T>(branch: Branch<Branch<T>>, key: string): Branch<T> {
   }
   return next;
 }
-/** One string in one piece, where the engine would keep the tree of its parts. */
-const flat = (text: string): string => Buffer.from(text, "latin1").toString("latin1");
 
-let lastTime = 0, lastText = "0";
+let lastTime = -1, lastOctets = encode("0");
 /** Many lines share a millisecond. */
-function textOf(time: number): string {
+function octetsOf(time: number): Uint8Array {
   if (time !== lastTime) {
     lastTime = time;
-    lastText = String(time);
+    lastOctets = encode(String(time));
   }
-  return lastText;
+  return lastOctets;
 }
-
-const NOT_ASCII = /[^\x00-\x7f]/;
-/** A text as a string of octets, see {@link eventBytes}. */
-export const toBytes = (text: string): string => (NOT_ASCII.test(text) ? Buffer.from(text).toString("latin1") : text);

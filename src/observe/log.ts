@@ -3,7 +3,7 @@ import { type Logger, pino } from "pino";
 import type { EventKind, Observer, TcpEvent } from "../tcp/events.js";
 import { Destination } from "./destination.js";
 import { kindsAt, type Level } from "./levels.js";
-import { eventBytes, eventLine } from "./lines.js";
+import { eventLine } from "./lines.js";
 import { prettifier } from "./pretty.js";
 
 export type LogFormat = "json" | "pretty";
@@ -79,7 +79,7 @@ export class Log implements Observer {
 
   #put(event: TcpEvent): void {
     this.#lines++;
-    if (this.#prettify === undefined) this.#destination.writeBytes(eventBytes(event, this.#clock()));
+    if (this.#prettify === undefined) this.#destination.writeEvent(event, this.#clock());
     else this.#destination.write(this.#prettify(eventLine(event, this.#clock())));
   }
 

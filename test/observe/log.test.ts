@@ -3,10 +3,12 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, syml
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Cause, TcpEvent } from "../../src/tcp/events.js";
 import { Destination } from "../../src/observe/destination.js";
 import { EVENT_KINDS } from "../../src/observe/levels.js";
-import { eventBytes, eventLine, millis } from "../../src/observe/lines.js";
+import { eventLine, millis, writeEvent } from "../../src/observe/lines.js";
 import { Log } from "../../src/observe/log.js";
+import { Octets } from "../../src/observe/octets.js";
 import { everyKind, synArrived } from "./events.js";
 
 let dir: string;
@@ -35,7 +37,17 @@ describe("an event as a line", () => {
   });
 
   test("as octets it is the UTF-8 form of the same line", () => {
-    for (const e of everyKind) expect(Buffer.from(eventBytes(e, 7), "latin1").toString("utf8")).toBe(eventLine(e, 7));
+    const octetsOf = (e: TcpEvent): string => {
+      const into = new Octets(4_096);
+      writeEvent(e, 7, into);
+      return into.bytes.toString("utf8", 0, into.at);
+    };
+    for (const e of everyKind) expect(octetsOf(e)).toBe(eventLine(e, 7));
+    const causes: Cause[] = [{ kind: "call", call: "CLOSE" }, { kind: "timer", timer: "timeWait" }, { kind: "icmp", type: 3, code: 1 }, { kind: "segment", flags: "P.", seq: 4_294_967_295, ack: 1, len: 1_448, win: 0 }];
+    for (const cause of causes) for (const ms of [0, 0.5, 12.345, 99.9, 1_000.02, 59_999.999, 7e9]) {
+      const e: TcpEvent = { ...synArrived(), cause, ms } as TcpEvent;
+      expect(octetsOf(e)).toBe(eventLine(e, 7));
+    }
   });
 });
 
