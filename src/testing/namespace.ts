@@ -47,7 +47,8 @@ export function lacking(where: Where): PeerUnavailable | undefined {
   try {
     closeSync(openSync("/dev/net/tun", "r+"));
   } catch (error) {
-    return new PeerUnavailable(`/dev/net/tun cannot be opened: ${(error as NodeJS.ErrnoException).code}`, "in Docker: --device /dev/net/tun; on a host: sudo modprobe tun");
+    const code = (error as NodeJS.ErrnoException).code;
+    return new PeerUnavailable(`/dev/net/tun cannot be opened: ${code}`, code === "EACCES" ? "sudo chmod a+rw /dev/net/tun (most systems have it so)" : "in Docker: --device /dev/net/tun; on a host: sudo modprobe tun");
   }
   if (!capable(CAP_NET_ADMIN)) return new PeerUnavailable("making a network interface needs CAP_NET_ADMIN", "without root: unshare -Urn npx vitest run");
   if (where === "own" && !capable(CAP_SYS_ADMIN)) return new PeerUnavailable("a network namespace of its own needs CAP_SYS_ADMIN", 'in Docker with NET_ADMIN alone: createPeer({ namespace: "here" })');
