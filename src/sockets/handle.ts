@@ -323,12 +323,20 @@ export class Handle implements ConnectionUser {
 
   /** Sends one chunk. `done` is called at once when all of it was taken, else when it is. */
   write(chunk: Uint8Array | string, encoding: BufferEncoding, done: Done): void {
+    if (this.#isGone) {
+      done(errnoError(this.#cause ?? "EPIPE", "write"));
+      return;
+    }
     this.#next = 0;
     if (this.#offer(chunk, encoding)) done();
-    else this.#wait(done);
+    else this.#done = done;
   }
 
   writev(pieces: readonly Piece[], done: Done): void {
+    if (this.#isGone) {
+      done(errnoError(this.#cause ?? "EPIPE", "write"));
+      return;
+    }
     let i = 0;
     for (; i < pieces.length; i++) {
       const piece = pieces[i] as Piece;
@@ -344,7 +352,7 @@ export class Handle implements ConnectionUser {
       const { chunk, encoding } = pieces[i] as Piece;
       this.bytesWritten += typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.length;
     }
-    this.#wait(done);
+    this.#done = done;
   }
 
   /** @returns whether all was taken; else the rest is in `#chunk` from `#offset` on */
@@ -377,11 +385,10 @@ export class Handle implements ConnectionUser {
     return false;
   }
 
-  #wait(done: Done): void {
-    this.#done = done;
+  /** The peer is gone, and the reader has not come to hear of it: nothing is taken any more. */
+  get #isGone(): boolean {
     const { state } = this.conn as Connection;
-    // 0 taken for ever: the peer is gone, and the reader has not come to hear of it.
-    if (state === "CLOSED" || state === "TIME-WAIT") this.#failWrite();
+    return state === "CLOSED" || state === "TIME-WAIT";
   }
 
   #failWrite(): void {

@@ -349,7 +349,8 @@ export class Socket extends Duplex {
       return;
     }
     this.#handle?.shutdown();
-    done();
+    // `finish` comes a turn of the event loop later, as with a descriptor: an error in between still goes first.
+    setImmediate(done);
   }
 
   // ——— closing ———

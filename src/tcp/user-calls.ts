@@ -103,10 +103,13 @@ export function abort(t: Tcb): void {
   switch (t.state) {
     case "CLOSED":
       return t.receiveQueue.clear();
-    case "LISTEN":
-    case "SYN-SENT":
     case "CLOSING":
     case "LAST-ACK":
+      // The RFC is in these states only once the FIN is sent; until then the peer would wait for it for ever.
+      if (!t.finSent) return reset(t, "9293-3.10.5", now);
+      return t.close("abort", "9293-3.10.5-quiet", now);
+    case "LISTEN":
+    case "SYN-SENT":
     case "TIME-WAIT":
       return t.close("abort", "9293-3.10.5-quiet", now);
     default:
