@@ -71,24 +71,26 @@ export function writeEvent(e: TcpEvent, time: number, into: Octets): void {
 }
 
 const encode = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
-const CONN = encode(',"event":"transition","conn":'), CLOSED = encode(',"event":"closed","conn":'), LOCAL = encode(',"local":"'), REMOTE = encode('","remote":"');
-const ACK = encode(',"ack":'), LEN = encode(',"len":'), WIN = encode(',"win":'), MS = encode(',"ms":'), RX = encode(',"rxBytes":'), TX = encode(',"txBytes":'), AGAIN = encode(',"retransmits":');
-const HEAD = encode(HEADS.transition), END = encode('"}\n');
+/** Who a connection is, as octets; made with its first line, used for the five or so that follow. */
+const known = new WeakMap<Who, Uint8Array>();
+function octetsOfWho(w: Who): Uint8Array {
+  let octets = known.get(w);
+  if (octets === undefined) known.set(w, (octets = encode(`${w.id},"local":"${w.local}","remote":"${w.remote}`)));
+  return octets;
+}
 
 function writeTransition(e: Extract<TcpEvent, { kind: "transition" }>, time: number, into: Octets): void {
   const c = e.cause, t = templateOf(e);
-  into.copy(HEAD);
-  into.copy(octetsOf(time));
-  into.copy(CONN);
-  writeWho(e.conn, into);
+  into.copy(headOf(time));
+  into.copy(octetsOfWho(e.conn));
   into.copy(t.states);
   if (c.kind === "segment") {
     into.whole(c.seq);
-    into.copy(ACK);
+    into.ascii(',"ack":');
     into.whole(c.ack);
-    into.copy(LEN);
+    into.ascii(',"len":');
     into.whole(c.len);
-    into.copy(WIN);
+    into.ascii(',"win":');
     into.whole(c.win);
   }
   into.copy(t.rule);
@@ -99,72 +101,58 @@ function writeTransition(e: Extract<TcpEvent, { kind: "transition" }>, time: num
 }
 
 function writeClosed(e: Extract<TcpEvent, { kind: "closed" }>, time: number, into: Octets): void {
-  into.copy(HEAD);
-  into.copy(octetsOf(time));
-  into.copy(CLOSED);
-  writeWho(e.conn, into);
-  into.ascii(`","by":"${e.by}"`);
-  into.copy(MS);
+  into.ascii(HEADS.closed);
+  into.whole(time);
+  into.ascii(',"event":"closed","conn":');
+  into.copy(octetsOfWho(e.conn));
+  into.ascii(`","by":"${e.by}","ms":`);
   into.millis(e.ms);
-  into.copy(RX);
+  into.ascii(',"rxBytes":');
   into.whole(e.rxBytes);
-  into.copy(TX);
+  into.ascii(',"txBytes":');
   into.whole(e.txBytes);
-  into.copy(AGAIN);
+  into.ascii(',"retransmits":');
   into.whole(e.retransmits);
-  into.ascii(`,"msg":"`);
-  into.ascii(wording(e));
-  into.copy(END);
-}
-
-function writeWho(w: Who, into: Octets): void {
-  into.whole(w.id);
-  into.copy(LOCAL);
-  into.ascii(w.local);
-  into.copy(REMOTE);
-  into.ascii(w.remote);
+  into.ascii(`,"msg":"${wording(e)}"}\n`);
 }
 
 /** The parts of a transition's line that are the same for every connection. */
 interface Template {
+  readonly from: string;
+  readonly to: string;
+  readonly what: string;
+  readonly sent: string;
   readonly states: Uint8Array;
   readonly rule: Uint8Array;
   readonly msg: Uint8Array;
 }
-type Branch<T> = Map<string, T>;
-/** By rule, old state, new state, what caused it and flags that were sent: some dozens in all. */
-const templates: Branch<Branch<Branch<Branch<Branch<Template>>>>> = new Map();
+/** By rule; the few of each rule differ in the states, in what caused the step and in what was sent. */
+const templates = new Map<string, Template[]>();
 
 function templateOf(e: Extract<TcpEvent, { kind: "transition" }>): Template {
   const c = e.cause, what = c.kind === "segment" ? c.flags : c.kind === "call" ? c.call : c.kind === "timer" ? c.timer : "";
-  const leaf = grow(grow(grow(grow(templates, e.rule), e.from), e.to), what);
-  let template = leaf.get(e.sent);
-  if (template === undefined) {
-    template = {
-      states: encode(`","from":"${e.from}","to":"${e.to}","cause":${c.kind === "segment" ? `{"kind":"segment","flags":"${c.flags}","seq":` : cause(c)}`),
-      rule: encode(`${c.kind === "segment" ? "}" : ""},"rule":"${e.rule}","ms":`),
-      msg: encode(`,"msg":"${wording(c.kind === "segment" ? { ...e, cause: { ...c, len: 0 } } : e)}"}\n`),
-    };
-    leaf.set(e.sent, template);
+  let list = templates.get(e.rule);
+  if (list === undefined) templates.set(e.rule, (list = []));
+  for (let i = 0; i < list.length; i++) {
+    const t = list[i] as Template;
+    if (t.from === e.from && t.to === e.to && t.what === what && t.sent === e.sent) return t;
   }
+  const template: Template = {
+    from: e.from, to: e.to, what, sent: e.sent,
+    states: encode(`","from":"${e.from}","to":"${e.to}","cause":${c.kind === "segment" ? `{"kind":"segment","flags":"${c.flags}","seq":` : cause(c)}`),
+    rule: encode(`${c.kind === "segment" ? "}" : ""},"rule":"${e.rule}","ms":`),
+    msg: encode(`,"msg":"${wording(c.kind === "segment" ? { ...e, cause: { ...c, len: 0 } } : e)}"}\n`),
+  };
+  list.push(template);
   return template;
 }
 
-function grow<T>(branch: Branch<Branch<T>>, key: string): Branch<T> {
-  let next = branch.get(key);
-  if (next === undefined) {
-    next = new Map();
-    branch.set(key, next);
-  }
-  return next;
-}
-
-let lastTime = -1, lastOctets = encode("0");
-/** Many lines share a millisecond. */
-function octetsOf(time: number): Uint8Array {
+let lastTime = -1, lastHead = encode("");
+/** What a transition's line begins with. Many lines share a millisecond. */
+function headOf(time: number): Uint8Array {
   if (time !== lastTime) {
     lastTime = time;
-    lastOctets = encode(String(time));
+    lastHead = encode(`${HEADS.transition}${time},"event":"transition","conn":`);
   }
-  return lastOctets;
+  return lastHead;
 }

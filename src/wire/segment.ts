@@ -48,9 +48,6 @@ export class Segment {
 }
 
 const LETTERS: readonly (readonly [number, string])[] = [[SYN, "S"], [FIN, "F"], [RST, "R"], [PSH, "P"], [URG, "U"], [ECE, "E"], [CWR, "W"], [ACK, "."]];
+const FORMATTED = Array.from({ length: 256 }, (_, ctl) => LETTERS.map(([bit, letter]) => (ctl & bit ? letter : "")).join(""));
 /** Control bits as tcpdump writes them: "S", "S.", "F.", "P.", ".", "R". */
-export function formatCtl(ctl: number): string {
-  let text = "";
-  for (const [bit, letter] of LETTERS) if (ctl & bit) text += letter;
-  return text;
-}
+export const formatCtl = (ctl: number): string => FORMATTED[ctl & 255] as string;
