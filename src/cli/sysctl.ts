@@ -76,7 +76,11 @@ export const SYSCTL_NAMES: Readonly<Record<string, SysctlName>> = {
   "net.ipv4.tcp_max_orphans": plain("maxOrphans"),
   "net.ipv4.tcp_max_syn_backlog": plain("synBacklog"),
   "net.ipv4.tcp_max_tw_buckets": plain("maxTimeWait"),
-  "net.ipv4.tcp_syncookies": choice("synCookies", [["0", "off"], ["1", "auto"], ["2", "always"]]),
+  "net.ipv4.tcp_syncookies": choice("synCookies", [
+    ["0", "off"],
+    ["1", "auto"],
+    ["2", "always"],
+  ]),
 };
 
 /** "/proc/sys/net/ipv4/tcp_sack" and "net/ipv4/tcp_sack" are net.ipv4.tcp_sack, as for sysctl. */
