@@ -51,7 +51,7 @@ interface Definition {
   /** Called once for each start; gives what serves a connection, and what is to be ended beside the connections. */
   open(net: NetLike): { serve(socket: Socket): void; stop?(): void };
   /** The same on a bare connection, where the net has them: `closed` is to be called when the connection is. */
-  direct?(conn: Connection, closed: (conn: Connection) => void): ConnectionUser;
+  direct?(conn: Connection, closed: (conn: Connection) => void, net: NetLike): ConnectionUser;
 }
 
 /** A service from what it does with a connection. */
@@ -60,7 +60,7 @@ export function service(definition: Definition): Service {
   return {
     name, defaultPort, summary,
     async start(net, where = {}) {
-      if (definition.direct !== undefined && net.accept !== undefined) return startDirect(definition, definition.direct, net.accept, where);
+      if (definition.direct !== undefined && net.accept !== undefined) return startDirect(definition, definition.direct, net, net.accept, where);
       const { serve, stop } = definition.open(net);
       const sockets = new Set<Socket>();
       function onClose(this: Socket): void { sockets.delete(this); }
@@ -93,13 +93,13 @@ export function service(definition: Definition): Service {
   };
 }
 
-function startDirect(definition: Definition, direct: NonNullable<Definition["direct"]>, accept: NonNullable<NetLike["accept"]>, where: Where): RunningService {
+function startDirect(definition: Definition, direct: NonNullable<Definition["direct"]>, net: NetLike, accept: NonNullable<NetLike["accept"]>, where: Where): RunningService {
   const connections = new Set<Connection>();
   const forget = (conn: Connection): void => { connections.delete(conn); };
   const listener = accept({ port: where.port ?? definition.defaultPort, host: where.host, backlog: where.backlog }, (conn) => {
     connections.add(conn);
     if (definition.noDelay === true) conn.setNoDelay(true);
-    return direct(conn, forget);
+    return direct(conn, forget, net);
   });
   return {
     name: definition.name,
