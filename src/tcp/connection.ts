@@ -33,6 +33,8 @@ export class Connection {
    *   when the connection is gone (look at `state`).
    */
   send(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number { return calls.send(this.tcb, bytes, offset, length); }
+  /** SEND with the urgent flag: all that is queued now is urgent, up to its last octet (MUST-30, MUST-62). */
+  markUrgent(): void { calls.markUrgent(this.tcb); }
   /** SEND by reference: like `send`, but keeps the memory until it is acknowledged. The octets must never change. */
   sendShared(memory: Memory, offset: number, length: number): number { return calls.sendShared(this.tcb, memory, offset, length); }
   /** Octets that `send` would take now. */

@@ -246,7 +246,8 @@ function checkReset(t: Tcb, seg: Segment, now: Millis): Step {
 
 /** Fourth step, with RFC 5961 §4.2. */
 function checkSyn(t: Tcb, seg: Segment, now: Millis): Step {
-  if (!(seg.ctl & SYN) || trimmed > 0) return "go on";
+  // A SYN that the first step trimmed goes on only as that of a simultaneous open; else its number does not matter (RFC 5961 §4.2).
+  if (!(seg.ctl & SYN) || (trimmed > 0 && t.state === "SYN-RECEIVED")) return "go on";
   if (t.state === "SYN-RECEIVED" && t.passive) {
     t.close("reset", "9293-3.10.7.4/4", now);
     return "stop";
@@ -400,7 +401,7 @@ function noteCongestion(t: Tcb, seg: Segment): void {
 function checkUrgent(t: Tcb, seg: Segment): void {
   if (!(seg.ctl & URG) || seg.urgentPointer === 0) return;
   if (t.state !== "ESTABLISHED" && t.state !== "FIN-WAIT-1" && t.state !== "FIN-WAIT-2") return;
-  const up = add(seq(seg.sequence), seg.urgentPointer + (seg.ctl & SYN ? 1 : 0));
+  const up = add(seq(seg.sequence), seg.urgentPointer);
   if (leq(up, t.receiveQueue.base) || (t.rcv.up !== undefined && leq(up, t.rcv.up))) return;
   t.rcv.up = up;
   t.tell |= TELL_URGENT;

@@ -61,6 +61,11 @@ function synTimedOut(t: Tcb, now: Millis): void {
     t.env.counters.attemptFails++;
     return t.close("timeout", "9293-3.8.3-syn", now);
   }
+  // MUST-22: what a user is told of data's trouble goes for a SYN's as well.
+  if (t.retransmissions === t.options.retries1) {
+    t.env.hit("9293-3.8.3-R1");
+    t.tell |= TELL_RETRANSMITTING;
+  }
   t.stats.timeouts++;
   t.env.counters.timeouts++;
   if (t.state !== "SYN-SENT" || t.retransmissions > t.options.synLinearTimeouts) t.rtt.timedOut();

@@ -205,8 +205,9 @@ export class Peer implements ConnectionUser {
 
   // ---- Scripts ----
 
+  /** Runs a script. Besides the caller's letters, `Z` is the number that stands for an absolute zero of ours. */
   play(script: string, letters: Readonly<Record<string, number>> = {}): void {
-    for (const line of parse(script, letters)) {
+    for (const line of parse(script, { ...letters, Z: -this.iss })) {
       try {
         this.#step(line);
       } catch (e) {
@@ -278,7 +279,7 @@ export class Peer implements ConnectionUser {
       case "cork": return this.conn.setCork(args[0] === "on"), 0;
       case "urgent": {
         const n = this.send(Number(args[0]));
-        (this.conn as unknown as { markUrgent?: () => void }).markUrgent?.();
+        this.conn.markUrgent();
         return n;
       }
       case "keepalive": return this.conn.setKeepAlive(args[0] === "on", ...args.slice(1).map(Number)), 0;
@@ -357,7 +358,7 @@ export class Peer implements ConnectionUser {
     const view = (x: { ctl: string; seq: number; length: number; ack: number | undefined; win: number | undefined; urg: number | undefined; options: string }): object => x;
     const negotiated = (p.ctl & SYN) === 0 && p.options !== "any";
     expect(view({
-      ctl: formatCtl(s.ctl & mask), seq: p.ctl & RST && !(p.ctl & ACK) && p.ack === undefined ? (s.sequence - this.iss) | 0 : (s.sequence - this.iss) | 0, length: s.textLength,
+      ctl: formatCtl(s.ctl & mask), seq: (s.sequence - this.iss) | 0, length: s.textLength,
       ack: p.ack === undefined ? undefined : (s.acknowledgment - this.irs) | 0,
       win: p.win === undefined ? undefined : s.window, urg: p.urg === undefined ? undefined : s.urgentPointer,
       options: p.options === "any" ? "" : this.#optionsOf(s, negotiated, p.options),
