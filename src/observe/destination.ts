@@ -54,7 +54,7 @@ export class Destination {
   constructor(to: number | string, options: DestinationOptions = {}) {
     this.#path = typeof to === "string" ? to : undefined;
     this.#fd = typeof to === "string" ? openSync(to, "a", 0o640) : to;
-    this.#limit = options.limit ?? 8 * 1024 * 1024;
+    this.#limit = options.limit ?? 32 * 1024 * 1024;
     this.#delayMs = options.delayMs ?? 5;
   }
 
