@@ -1,15 +1,15 @@
 /** The stack: frames in, connections and listeners, frames out. Knows no clock, no device and no socket. */
 import { Connection } from "../tcp/connection.js";
 import { Environment, type Outlet } from "../tcp/environment.js";
-import type { Observer, TcpEvent } from "../tcp/events.js";
+import type { Observer } from "../tcp/events.js";
 import { openActively, openFromCookie, openPassively } from "../tcp/handshake.js";
 import { icmpArrives } from "../tcp/icmp-arrives.js";
 import { initialSequence } from "../tcp/isn.js";
 import { DEFAULTS, type TcpOptions, validate } from "../tcp/options.js";
 import { PagePool } from "../tcp/pages.js";
 import { inClosed, inListen, segmentArrives } from "../tcp/segment-arrives.js";
-import { add, type Seq, toWire } from "../tcp/seq.js";
-import { type Tcb, Tcb as TcbClass, TELL_CLOSED, TELL_DRAINED, TELL_ENDED, TELL_ESTABLISHED, TELL_ICMP, TELL_READABLE, TELL_RETRANSMITTING, TELL_URGENT, TELL_WRITABLE } from "../tcp/tcb.js";
+import { add, type Seq } from "../tcp/seq.js";
+import { Tcb } from "../tcp/tcb.js";
 import type { Millis } from "../tcp/time.js";
 import { timeouts } from "../tcp/timeouts.js";
 import { output } from "../tcp/output.js";
@@ -19,7 +19,7 @@ import type { Offload, RxRing, TxRing } from "../wire/frames.js";
 import { ICMP_ECHO_REQUEST, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, IcmpMessage, isIcmpError, parseIcmp, UNREACHABLE_PROTOCOL } from "../wire/icmp.js";
 import { contains, formatAddress, Ipv4Header, isUnusablePeer, parseAddress, parseIpv4, parsePrefix, type Prefix, PROTOCOL_ICMP, PROTOCOL_TCP } from "../wire/ipv4.js";
 import type { Memory } from "../wire/memory.js";
-import { ACK, formatCtl, RST, Segment, SYN } from "../wire/segment.js";
+import { ACK, RST, Segment, SYN } from "../wire/segment.js";
 import { parseTcp, type SegmentHeader } from "../wire/tcp.js";
 import { createMemory } from "../wire/wasm-memory.js";
 import { SynCookies } from "./cookies.js";
@@ -31,9 +31,11 @@ import { type Accept, Listener, ListenerTable } from "./listener.js";
 import { EphemeralPorts } from "./ports.js";
 import { RateLimit } from "./rate.js";
 import { Reassembly } from "./reassembly.js";
-import { describeOptions } from "./segment-text.js";
+import { segmentIn, segmentOut } from "./segment-events.js";
+import { Shedding } from "./shedding.js";
 import { answerWithCookie, cookieIn, timestampOffset } from "./stateless.js";
 import { Transmitter } from "./transmitter.js";
+import { tellUser } from "./upcalls.js";
 import { Wheel } from "./wheel.js";
 
 export interface StackConfig {
@@ -96,10 +98,7 @@ export class Stack implements Outlet {
   readonly #cookieMode: SynCookieMode;
   readonly #cookies: SynCookies;
   readonly #reassembly: Reassembly;
-  /** Oldest first. */
-  readonly #timeWaits = new Set<Tcb>();
-  /** The second in which each kind of limit was last told of, and what was shed since. */
-  readonly #told = new Map<string, { second: number; shed: number }>();
+  readonly #shedding: Shedding;
   readonly #icmpRate: RateLimit;
   readonly #resetRate: RateLimit;
   #lastId = 0;
@@ -135,6 +134,7 @@ export class Stack implements Outlet {
     this.#demux = new Demux(config.secret[0] as number);
     this.#wheel = new Wheel(this.env.now);
     this.#ports = new EphemeralPorts(config.secret);
+    this.#shedding = new Shedding(this.env, this.limits);
     this.#cookieMode = config.synCookies ?? "auto";
     this.#cookies = new SynCookies(config.random, config.secret);
     this.#reassembly = new Reassembly(this.limits.maxFragments, this.limits.fragmentTimeout);
@@ -164,7 +164,8 @@ export class Stack implements Outlet {
     c.fragmentOctets = this.#reassembly.octets;
     c.icmpLimited = this.#icmpRate.refused;
     c.resetsLimited = this.#resetRate.refused;
-    c.timeWait = this.#timeWaits.size;
+    c.orphans = this.#shedding.orphans;
+    c.timeWait = this.#shedding.timeWaits;
     c.pagesUsed = this.env.pages.used;
     c.pagesCapacity = this.env.pages.capacity;
     return c;
@@ -220,10 +221,10 @@ export class Stack implements Outlet {
       const t = touched[i] as Tcb;
       touched[i] = undefined;
       t.touched = false;
-      if (t.tell !== 0) this.#tellUser(t);
+      if (t.tell !== 0) tellUser(t, this.#accepted);
       output(t, now);
-      if (t.state === "TIME-WAIT" && !t.countedTimeWait) this.#enterTimeWait(t, now);
-      if (t.orphan && !t.countedOrphan) this.#countOrphan(t, now);
+      const shed = this.#shedding.account(t, now);
+      if (shed !== undefined) this.#remove(shed);
       if (t.isClosed) this.#remove(t);
       else if (t.timers.next < t.wake.at) this.#wheel.set(t.wake, t.timers.next);
       // An upcall in here may have touched it again.
@@ -270,7 +271,7 @@ export class Stack implements Outlet {
     if (!this.isOurs(local)) throw new StackError("EADDRNOTAVAIL", `${to.localAddress} is not an address of this stack`);
     // §3.9.1.1, MUST-46 and on: no connection to a broadcast or multicast address.
     if (isUnusablePeer(remote)) throw new StackError("ENETUNREACH", `${to.remoteAddress} cannot be a peer of a TCP connection`);
-    if (this.#demux.size - this.#timeWaits.size >= this.limits.maxConnections) throw new StackError("ENOBUFS", "too many connections");
+    if (this.#demux.size - this.#shedding.timeWaits >= this.limits.maxConnections) throw new StackError("ENOBUFS", "too many connections");
     const free = (p: number): boolean => this.#demux.find(local, remote, (to.remotePort << 16) | p) === undefined;
     const localPort = to.localPort !== undefined && to.localPort > 0 ? to.localPort : this.#ports.choose(local, remote, to.remotePort, free);
     if (localPort === undefined) throw new StackError("EADDRNOTAVAIL", "no ephemeral port is free");
@@ -316,7 +317,7 @@ export class Stack implements Outlet {
     t.stats.segmentsOut++;
     this.env.counters.segmentsOut++;
     this.#counts.framesOut++;
-    if (this.env.wants("segment")) this.#tellSent(t, header, textLength, retransmission);
+    if (this.env.wants("segment")) this.env.emit(segmentOut(t, header, textLength, retransmission));
     this.#out?.segment(t, header, from, textLength, retransmission);
   }
 
@@ -379,9 +380,9 @@ export class Stack implements Outlet {
   }
 
   #segmentForConnection(t: Tcb, seg: Segment, now: Millis): "reopen" | undefined {
-    if (this.env.wants("segment")) this.#tellArrived(t, seg);
+    if (this.env.wants("segment")) this.env.emit(segmentIn(t, seg));
     const again = segmentArrives(t, seg, now);
-    if (t.tell !== 0) this.#tellUser(t);
+    if (t.tell !== 0) tellUser(t, this.#accepted);
     t.receiveQueue.settle();
     if (t.isClosed) this.#remove(t);
     else this.touched(t);
@@ -416,7 +417,7 @@ export class Stack implements Outlet {
       return this.env.drop(undefined, "accept-backlog");
     }
     if (!this.#mayHold(source)) {
-      this.#tellLimit(this.#demux.size >= this.limits.maxConnections ? "maxConnections" : "maxPerSource", this.#demux.size, now);
+      this.#shedding.tell(this.#demux.size >= this.limits.maxConnections ? "maxConnections" : "maxPerSource", this.#demux.size, now);
       return this.env.drop(undefined, "limit-connections");
     }
     const flow = new Flow(address, seg.destinationPort, source, seg.sourcePort);
@@ -424,7 +425,7 @@ export class Stack implements Outlet {
     t.listener = listener;
     listener.halfOpen++;
     this.#counts.halfOpen++;
-    if (this.env.wants("segment")) this.#tellArrived(t, seg);
+    if (this.env.wants("segment")) this.env.emit(segmentIn(t, seg));
     openPassively(t, seg, iss ?? this.#chooseIss(flow, now), now);
   }
 
@@ -443,56 +444,15 @@ export class Stack implements Outlet {
   }
 
   #mayHold(source: number): boolean {
-    if (this.#demux.size - this.#timeWaits.size >= this.limits.maxConnections) return false;
+    if (this.#demux.size - this.#shedding.timeWaits >= this.limits.maxConnections) return false;
     return this.limits.maxPerSource === 0 || (this.#perSource.get(source) ?? 0) < this.limits.maxPerSource;
   }
 
   #backlogFull(listener: Listener, now: Millis): void {
     listener.overflows++;
     this.#counts.listenOverflows++;
-    if (!this.env.wants("flood") || !this.#oncePerSecond("flood", now)) return;
-    const sources = new Set<number>();
-    for (const t of this.#connections.values()) if (t.state === "SYN-RECEIVED") sources.add((t.path as Flow).remote);
-    this.env.emit({ kind: "flood", halfOpen: this.#counts.halfOpen, sources: sources.size, cookiesSent: this.#cookies.sent });
+    this.#shedding.flood(this.#counts.halfOpen, this.#connections.values(), this.#cookies.sent, now);
   }
-  #tellLimit(limit: string, value: number, now: Millis): void {
-    const shed = this.#oncePerSecond(limit, now);
-    if (shed > 0 && this.env.wants("limit")) this.env.emit({ kind: "limit", limit, value, shed });
-  }
-  /** @returns how often it was asked since it last said yes, or 0 for no */
-  #oncePerSecond(what: string, now: Millis): number {
-    const second = Math.floor(now / 1_000);
-    let told = this.#told.get(what);
-    if (told === undefined) this.#told.set(what, (told = { second: -1, shed: 0 }));
-    told.shed++;
-    if (told.second === second) return 0;
-    const shed = told.shed;
-    told.second = second;
-    told.shed = 0;
-    return shed;
-  }
-
-  /** Beyond the limit the oldest goes: its 2 MSL are nearly over. */
-  #enterTimeWait(t: Tcb, now: Millis): void {
-    t.countedTimeWait = true;
-    this.#timeWaits.add(t);
-    if (t.countedOrphan) { t.countedOrphan = false; this.#counts.orphans--; }
-    if (this.#timeWaits.size <= this.limits.maxTimeWait) return;
-    for (const oldest of this.#timeWaits) {
-      this.#tellLimit("maxTimeWait", this.#timeWaits.size, now);
-      oldest.close(oldest.closedBy ?? "local", "limit-time-wait", now);
-      this.#remove(oldest);
-      return;
-    }
-  }
-  #countOrphan(t: Tcb, now: Millis): void {
-    if (t.isClosed || t.state === "TIME-WAIT") return;
-    t.countedOrphan = true;
-    if (++this.#counts.orphans <= this.limits.maxOrphans) return;
-    this.#tellLimit("maxOrphans", this.#counts.orphans, now);
-    reset(t, "limit-orphans", now, "limit");
-  }
-
   #icmpArrivesHere(memory: Memory, offset: number, length: number, now: Millis): void {
     const ip = this.#ip, m = this.#icmp;
     const wrong = parseIcmp(memory, offset, length, m);
@@ -507,7 +467,7 @@ export class Stack implements Outlet {
   // ---- Life of a connection ----
 
   #create(flow: Flow, options: Readonly<TcpOptions>, passive: boolean, user: ConnectionUser, now: Millis): Tcb {
-    const t = new TcbClass(++this.#lastId, flow, this.env, options, passive, this.mtu, now);
+    const t = new Tcb(++this.#lastId, flow, this.env, options, passive, this.mtu, now);
     t.connection = new Connection(t, user);
     t.ts.offset = timestampOffset(this.#secret, flow.local, flow.remote);
     this.#demux.add(flow.local, flow.remote, flow.ports, t);
@@ -518,13 +478,12 @@ export class Stack implements Outlet {
   #chooseIss(flow: Flow, now: Millis): Seq { return initialSequence(this.#secret, flow.local, flow.remote, flow.ports, now); }
 
   #remove(t: Tcb): void {
-    if (t.tell !== 0) this.#tellUser(t);
+    if (t.tell !== 0) tellUser(t, this.#accepted);
     if (t.removed) return;
     t.removed = true;
     const flow = t.path as Flow;
     this.#wheel.clear(t.wake);
-    if (t.countedTimeWait) this.#timeWaits.delete(t);
-    if (t.countedOrphan) this.#counts.orphans--;
+    this.#shedding.removed(t);
     this.#demux.delete(flow.local, flow.remote, flow.ports);
     this.#connections.delete(t.id);
     this.#leaveHalfOpen(t);
@@ -547,53 +506,10 @@ export class Stack implements Outlet {
     for (const t of [...this.#connections.values()]) if (t.listener === l && t.state === "SYN-RECEIVED") reset(t, "9293-3.10.5", now);
   }
 
-  /** The upcalls that a step owes, in the order of `ConnectionUser`. */
-  #tellUser(t: Tcb): void {
-    const conn = t.connection;
-    while (t.tell !== 0) {
-      const tell = t.tell;
-      t.tell = 0;
-      if (tell & TELL_ESTABLISHED) {
-        const listener = t.listener as Listener | undefined;
-        if (listener !== undefined) {
-          this.#leaveHalfOpen(t);
-          listener.accepted++;
-          conn.user = listener.accept(conn);
-        }
-        t.toldEstablished = true;
-        conn.user.established(conn);
-      }
-      // A child that never got that far belongs to nobody.
-      if (t.passive && !t.toldEstablished) continue;
-      if (t.toldClosed) continue;
-      if (tell & TELL_URGENT) conn.user.urgent?.(conn);
-      if (tell & TELL_READABLE && conn.readable > 0) conn.user.readable(conn);
-      if (tell & TELL_WRITABLE) conn.user.writable(conn);
-      if (tell & TELL_DRAINED) conn.user.drained?.(conn);
-      if (tell & TELL_ENDED) conn.user.ended(conn);
-      if (tell & TELL_ICMP) conn.user.advised?.(conn, "icmp");
-      if (tell & TELL_RETRANSMITTING) conn.user.advised?.(conn, "retransmitting");
-      if (tell & TELL_CLOSED) {
-        t.toldClosed = true;
-        conn.user.closed(conn, t.closedBy ?? "local");
-      }
-    }
-  }
-
-  #tellArrived(t: Tcb, seg: Segment): void {
-    const event: TcpEvent = {
-      kind: "segment", conn: t.who(), dir: "in", flags: formatCtl(seg.ctl), seq: seg.sequence >>> 0, ack: seg.acknowledgment >>> 0, len: seg.textLength, win: seg.window,
-      relSeq: t.state === "LISTEN" ? 0 : (seg.sequence - toWire(t.rcv.irs)) >>> 0, relAck: seg.ctl & ACK ? (seg.acknowledgment - toWire(t.snd.iss)) >>> 0 : 0,
-      options: describeOptions(seg), segments: seg.segments, retransmission: false,
-    };
-    this.env.emit(event);
-  }
-  #tellSent(t: Tcb, h: SegmentHeader, textLength: number, retransmission: boolean): void {
-    const size = t.mss;
-    this.env.emit({
-      kind: "segment", conn: t.who(), dir: "out", flags: formatCtl(h.ctl), seq: h.sequence >>> 0, ack: h.acknowledgment >>> 0, len: textLength, win: h.window,
-      relSeq: (h.sequence - toWire(t.snd.iss)) >>> 0, relAck: h.ctl & ACK ? (h.acknowledgment - toWire(t.rcv.irs)) >>> 0 : 0,
-      options: describeOptions(h), segments: textLength > size ? Math.ceil(textLength / size) : 1, retransmission,
-    });
-  }
+  readonly #accepted = (t: Tcb): void => {
+    const listener = t.listener as Listener;
+    this.#leaveHalfOpen(t);
+    listener.accepted++;
+    t.connection.user = listener.accept(t.connection);
+  };
 }

@@ -11,6 +11,9 @@ const BITS = 8, SLOTS = 1 << BITS, MASK = SLOTS - 1, LEVELS = 4;
 /** What lies beyond the last level waits in its last slot and is sorted again from there. */
 const HORIZON = SLOTS ** LEVELS - 1;
 
+/** The last millisecond of the lowest level's turn. Not by `|`, which ends at 2^31 ms: 24.8 days. */
+const lastOfTurn = (tick: number): number => tick - (tick % SLOTS) + MASK;
+
 export class Wheel {
   readonly #slots: (Wake | undefined)[] = new Array(LEVELS * SLOTS).fill(undefined);
   /** Wakes per level: an empty level is not searched. */
@@ -56,7 +59,7 @@ export class Wheel {
         if (this.#tick >= last) return undefined;
       }
       // Nothing within this turn of the lowest level: go to where a higher one is sorted down.
-      const boundary = (this.#tick | MASK) + 1;
+      const boundary = lastOfTurn(this.#tick) + 1;
       if (boundary > last) { this.#tick = Math.max(this.#tick, last); return undefined; }
       if (this.#isEmpty()) { this.#tick = last; return undefined; }
       this.#tick = boundary;
@@ -67,7 +70,7 @@ export class Wheel {
   /** When to look again: the next deadline, or the time at which a slot further up has to be sorted. */
   next(): Millis {
     if ((this.#counts[0] as number) > 0) {
-      for (let tick = this.#tick, end = this.#tick | MASK; tick <= end; tick++) {
+      for (let tick = this.#tick, end = lastOfTurn(tick); tick <= end; tick++) {
         let first: number = NEVER;
         for (let w = this.#slots[tick & MASK]; w !== undefined; w = w.following) if (w.at < first) first = w.at;
         if (first !== NEVER) return first as Millis;

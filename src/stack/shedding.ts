@@ -1,0 +1,82 @@
+/** At a limit the newest or least valuable goes, and one line a second at most says so. */
+import type { Environment } from "../tcp/environment.js";
+import type { Tcb } from "../tcp/tcb.js";
+import type { Millis } from "../tcp/time.js";
+import { reset } from "../tcp/user-calls.js";
+import type { Flow } from "./flow.js";
+import type { StackLimits } from "./limits.js";
+
+export class Shedding {
+  readonly #env: Environment;
+  readonly #limits: Readonly<StackLimits>;
+  /** Oldest first. */
+  readonly #timeWaits = new Set<Tcb>();
+  /** The second in which each kind of limit was last told of, and what was shed since. */
+  readonly #told = new Map<string, { second: number; shed: number }>();
+  orphans = 0;
+
+  constructor(env: Environment, limits: Readonly<StackLimits>) {
+    this.#env = env;
+    this.#limits = limits;
+  }
+
+  get timeWaits(): number { return this.#timeWaits.size; }
+
+  /** Looks at what a turn made of a connection. @returns a connection that had to go for it */
+  account(t: Tcb, now: Millis): Tcb | undefined {
+    if (t.state === "TIME-WAIT" && !t.countedTimeWait) return this.#enterTimeWait(t, now);
+    if (t.orphan && !t.countedOrphan && !t.isClosed && t.state !== "TIME-WAIT") this.#countOrphan(t, now);
+    return undefined;
+  }
+  removed(t: Tcb): void {
+    if (t.countedTimeWait) this.#timeWaits.delete(t);
+    if (t.countedOrphan) this.orphans--;
+  }
+
+  /** A `limit` event for the operator, if none came in this second. */
+  tell(limit: string, value: number, now: Millis): void {
+    const shed = this.#oncePerSecond(limit, now);
+    if (shed > 0 && this.#env.wants("limit")) this.#env.emit({ kind: "limit", limit, value, shed });
+  }
+  /** The same for a full SYN backlog. */
+  flood(halfOpen: number, connections: Iterable<Tcb>, cookiesSent: number, now: Millis): void {
+    if (!this.#env.wants("flood") || this.#oncePerSecond("flood", now) === 0) return;
+    const sources = new Set<number>();
+    for (const t of connections) if (t.state === "SYN-RECEIVED") sources.add((t.path as Flow).remote);
+    this.#env.emit({ kind: "flood", halfOpen, sources: sources.size, cookiesSent });
+  }
+
+  /** @returns how often it was asked since it last said yes, or 0 for no */
+  #oncePerSecond(what: string, now: Millis): number {
+    const second = Math.floor(now / 1_000);
+    let told = this.#told.get(what);
+    if (told === undefined) this.#told.set(what, (told = { second: -1, shed: 0 }));
+    told.shed++;
+    if (told.second === second) return 0;
+    const shed = told.shed;
+    told.second = second;
+    told.shed = 0;
+    return shed;
+  }
+
+  /** Beyond the limit the oldest goes: its 2 MSL are nearly over. */
+  #enterTimeWait(t: Tcb, now: Millis): Tcb | undefined {
+    t.countedTimeWait = true;
+    this.#timeWaits.add(t);
+    if (t.countedOrphan) {
+      t.countedOrphan = false;
+      this.orphans--;
+    }
+    if (this.#timeWaits.size <= this.#limits.maxTimeWait) return undefined;
+    const [oldest] = this.#timeWaits;
+    this.tell("maxTimeWait", this.#timeWaits.size, now);
+    oldest?.close(oldest.closedBy ?? "local", "limit-time-wait", now);
+    return oldest;
+  }
+  #countOrphan(t: Tcb, now: Millis): void {
+    t.countedOrphan = true;
+    if (++this.orphans <= this.#limits.maxOrphans) return;
+    this.tell("maxOrphans", this.orphans, now);
+    reset(t, "limit-orphans", now, "limit");
+  }
+}
