@@ -22,6 +22,8 @@ export interface ServeConfig {
   readonly services: readonly ServiceConfig[];
   readonly preset: string | undefined;
   readonly faults: readonly string[];
+  /** Ports whose endpoint misbehaves by itself (src/faults/behaviours.ts). */
+  readonly behaviours: readonly { readonly port: number; readonly behaviour: string }[];
   readonly options: Partial<TcpOptions>;
   readonly limits: Partial<StackLimits>;
   readonly synCookies: SynCookies;
@@ -73,6 +75,7 @@ export const SERVE_OPTIONS = {
   service: { flags: "--service <name[:port]>", default: DEFAULT_SERVICES.join(" "), repeatable: true, help: "a service to run; repeatable; none: no service" },
   preset: { flags: "--preset <name>", help: "a ready-made set of misbehaving ports, such as chaos" },
   fault: { flags: "--fault <spec>", repeatable: true, help: "misbehave, as in: glasstcp fault add; repeatable" },
+  behave: { flags: "--behave <port:behaviour>", repeatable: true, help: "an endpoint that misbehaves by itself, such as '8080:http abort body 100'; repeatable" },
   set: { flags: "--set <key=value>", repeatable: true, help: "a setting of the TCP core, such as timeWait=1s; list: glasstcp sysctl -a; repeatable" },
   logLevel: { flags: "--log-level <level>", default: "info", help: LEVEL_NAMES.join(", ") },
   logFormat: { flags: "--log-format <auto|json|pretty>", default: "auto", help: "auto: pretty on a terminal, else JSON" },
@@ -113,6 +116,7 @@ export function parseConfig(words: ServeWords, defaultControl: string): ServeCon
     services: (words.service ?? DEFAULT_SERVICES).flatMap((s) => s.split(",")).filter((s) => s !== "none").map(parseService),
     preset: words.preset,
     faults: words.fault ?? [],
+    behaviours: (words.behave ?? []).map(parseBehave),
     ...parseSettings(words.set ?? []),
     logLevel: choice("--log-level", word("logLevel"), LEVEL_NAMES),
     logFormat: choice("--log-format", word("logFormat"), ["auto", "json", "pretty"] as const),
@@ -139,6 +143,13 @@ function parseCidr(option: string, text: string): { address: number; prefix: num
   const first = address >>> 24;
   if (prefix !== 0 && (first === 0 || first === 127 || first >= 224)) throw new ConfigError(`${option} ${text}: no address of a host on a link`, "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16");
   return { address, prefix };
+}
+
+/** What the behaviour itself says is read by src/faults when it is started. */
+function parseBehave(text: string): { port: number; behaviour: string } {
+  const m = /^(\d+):(.*)$/s.exec(text);
+  if (m === null) throw new ConfigError(`--behave ${text}: a port, a colon and a behaviour are wanted`, "for example: --behave '8080:http body 1000 abort body 100'");
+  return { port: integer("--behave", m[1] as string, 1, 65_535), behaviour: (m[2] as string).trim() };
 }
 
 function integer(option: string, text: string, min: number, max: number): number {

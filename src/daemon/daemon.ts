@@ -8,6 +8,8 @@ import type { Device, DeviceFailure } from "../device/device.js";
 import { impair, parseImpair } from "../device/impair.js";
 import { openDevice } from "../device/open.js";
 import { capture } from "../device/pcap.js";
+import { parseBehaviour } from "../faults/behaviours.js";
+import { serveBehaviour } from "../faults/endpoint.js";
 import { factsOf, withFaults } from "../faults/index.js";
 import { type Preset, PRESETS, startPreset } from "../faults/presets.js";
 import type { Log } from "../observe/log.js";
@@ -125,6 +127,16 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
       if ((error as { code?: string }).code !== "EADDRINUSE") throw error;
       throw new ConfigError(`--service ${s.name}: port ${s.port ?? SERVICES[s.name]?.defaultPort} has a service already`, "give each service a port of its own");
     }
+  }
+  for (const { port, behaviour } of config.behaviours) {
+    const wanted = parsed("--behave", () => parseBehaviour(behaviour));
+    try {
+      serveBehaviour(stack, port, wanted, { now: () => clock.now(), at: (at, fn) => clock.at(Millis(at), fn) });
+    } catch (error) {
+      if ((error as { code?: string }).code !== "EADDRINUSE") throw error;
+      throw new ConfigError(`--behave ${port}: the port has a service already`, "give each service a port of its own");
+    }
+    services.push({ name: behaviour, address, port });
   }
   if (preset !== undefined) {
     try {

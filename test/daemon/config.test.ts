@@ -8,7 +8,7 @@ describe("the configuration of serve", () => {
     expect(parse()).toEqual({
       tun: "glass0", host: "10.77.0.1/24", addresses: ["10.77.0.2"], mtu: 1_500, driver: "koffi", offload: "auto",
       services: [{ name: "echo", port: 7 }, { name: "discard", port: 9 }, { name: "daytime", port: 13 }, { name: "chargen", port: 19 }, { name: "http", port: 80 }],
-      preset: undefined, faults: [], options: {}, limits: {}, synCookies: "auto", logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
+      preset: undefined, faults: [], behaviours: [], options: {}, limits: {}, synCookies: "auto", logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
       spinUs: 0, impair: undefined, pcap: undefined, metrics: undefined,
     });
   });

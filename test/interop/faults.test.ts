@@ -26,7 +26,7 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
 
   beforeAll(async () => {
     ns = await makeNetns();
-    daemon = ns.spawn(process.execPath, [...MAIN, "serve", "--preset", "chaos", "--log-format", "json", "--control", control]);
+    daemon = ns.spawn(process.execPath, [...MAIN, "serve", "--preset", "chaos", "--behave", "9100:http body 1000 fin body 10", "--log-format", "json", "--control", control]);
     let complaint = "";
     daemon.stderr?.on("data", (chunk: Buffer) => { complaint += chunk; });
     await new Promise<void>((resolve, reject) => {
@@ -93,6 +93,14 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
     for (let held = 0; held === 0; ) held = (JSON.parse((await fault("ls", "--json")).stdout) as { faults: { id: string; held: number }[] }).faults.find((f) => f.id === "late")?.held ?? 0;
     expect((await fault("release", "late")).stdout).toMatch(/^\d+ segments released/);
     expect(await waiting).toMatchObject({ code: 0, stdout: expect.stringMatching(/20\d\d/) });
+  });
+
+  test("serve --behave: an endpoint of one's own", async () => {
+    const got = await ns.run("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2:9100/"]);
+    expect([got.code, got.stderr]).toEqual([18, expect.stringContaining("990 bytes remaining to read")]);
+    const serve = (behave: string): Promise<RunResult> => ns.run(process.execPath, [...MAIN, "serve", "--tun", "glass1", "--behave", behave, "--control", join(dir, "other.sock")]);
+    expect(await serve("9100:htpp")).toMatchObject({ code: 2, stderr: expect.stringMatching(/--behave: .*did you mean "http"/) });
+    expect(await serve("http")).toMatchObject({ code: 2, stderr: expect.stringMatching(/--behave http: a port, a colon and a behaviour are wanted/) });
   });
 
   test("usage errors point at the word, before any daemon is asked; without a daemon exit 4", async () => {
