@@ -13,7 +13,7 @@ useWorlds();
 const running: RunningService[] = [];
 afterEach(async () => { for (const service of running.splice(0)) await service.close(); });
 
-describe.each(WORLDS)("$name: services", (world) => {
+describe.each(WORLDS)("$title: services", (world) => {
   const start = async (name: string): Promise<number> => {
     const service = await (SERVICES[name] as NonNullable<(typeof SERVICES)[string]>).start(world.server as unknown as NetLike, { host: world.host, port: 0 });
     running.push(service);

@@ -5,7 +5,7 @@ import { closed, dial, errorOf, keep, pair, record, serve, text, thrown, turns, 
 
 useWorlds();
 
-describe.each(WORLDS)("$name: closing", (world) => {
+describe.each(WORLDS)("$title: closing", (world) => {
   test("we end first: finish, end, close on our side; end, finish, close on theirs", async () => {
     const { client, accepted } = await pair(world);
     const a = record(client), b = record(accepted);
@@ -42,11 +42,12 @@ describe.each(WORLDS)("$name: closing", (world) => {
   test("half open: readyState goes from open to readOnly to closed", async () => {
     const { client, accepted } = await pair(world, { allowHalfOpen: true });
     client.resume();
+    accepted.resume();
+    const end = once(accepted, "end");
     client.end();
     await once(client, "finish");
     expect(client.readyState).toBe("readOnly");
-    accepted.resume();
-    await once(accepted, "end");
+    await end;
     expect(accepted.readyState).toBe("writeOnly");
     accepted.end();
     await closed(client);
@@ -182,11 +183,11 @@ describe.each(WORLDS)("$name: closing", (world) => {
     const { port, server } = await serve(world);
     const arrived = once(server, "connection");
     const client = dial(world, port);
-    const log = record(client);
+    const log = record(client), gone = closed(client);
     client.resetAndDestroy();
     const [accepted] = await arrived;
     const error = errorOf(accepted);
-    await closed(client);
+    await gone;
     expect(log).toEqual(["connect", "ready", "close false"].filter((e) => log.includes(e)));
     expect(log[0]).toBe("connect");
     expect((await error).code).toBe("ECONNRESET");
@@ -253,6 +254,27 @@ describe.each(WORLDS)("$name: closing", (world) => {
     expect(await closed(client)).toBe(false);
   });
 
+  test("an error in the tick of end comes before finish, and finish never", async () => {
+    const { client } = await pair(world);
+    const log = record(client);
+    client.end();
+    client.destroy(Object.assign(new Error("late"), { code: "LATE" }));
+    await closed(client);
+    await turns();
+    expect(log).toEqual(["error LATE", "close true"]);
+  });
+
+  test("a write after an unheard reset fails, and is not counted", async () => {
+    const { client, accepted } = await pair(world, { pauseOnConnect: true });
+    client.resetAndDestroy();
+    await closed(client);
+    await new Promise((done) => setTimeout(done, 20));
+    const error = errorOf(accepted);
+    const back = new Promise<unknown>((resolve) => { accepted.write("lost", (e) => resolve((e as NodeJS.ErrnoException).code)); });
+    expect(await error).toMatchObject({ code: "ECONNRESET", syscall: "write", message: "write ECONNRESET" });
+    expect([await back, accepted.bytesWritten]).toEqual(["ECONNRESET", 0]);
+  });
+
   test("after close no event comes", async () => {
     const { client, accepted } = await pair(world);
     client.destroy();
@@ -292,7 +314,7 @@ describe.each(WORLDS)("$name: closing", (world) => {
   });
 });
 
-describe.each(WORLDS)("$name: timeouts", (world) => {
+describe.each(WORLDS)("$title: timeouts", (world) => {
   test("an idle socket emits timeout, and is left open", async () => {
     const { client } = await pair(world);
     const log = record(client);
@@ -320,8 +342,8 @@ describe.each(WORLDS)("$name: timeouts", (world) => {
     accepted.on("data", (c) => accepted.write(c));
     client.resume();
     let fired = 0;
-    client.setTimeout(150, () => fired++);
-    for (let i = 0; i < 6; i++) { client.write("."); await new Promise((done) => setTimeout(done, 40)); }
+    client.setTimeout(500, () => fired++);
+    for (let i = 0; i < 7; i++) { client.write("."); await new Promise((done) => setTimeout(done, 80)); }
     expect(fired).toBe(0);
     await once(client, "timeout");
   });

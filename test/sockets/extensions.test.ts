@@ -288,6 +288,15 @@ describe("the stack", () => {
   });
 });
 
+test("resetAndDestroy right after end reaches the peer as a reset, although the FIN has not left", async () => {
+  const { c, s } = await connected();
+  s.resume();
+  const error = once(s, "error");
+  c.end();
+  c.resetAndDestroy();
+  expect((await error)[0]).toMatchObject({ code: "ECONNRESET" });
+});
+
 describe("lifetime", () => {
   const run = async (body: string): Promise<string> => {
     const program = `

@@ -5,7 +5,7 @@ import { closed, closedPort, dial, errorOf, keep, pair, portOf, record, serve, t
 
 useWorlds();
 
-describe.each(WORLDS)("$name: opening", (world) => {
+describe.each(WORLDS)("$title: opening", (world) => {
   test("connect comes before ready, and a socket is opening until then", async () => {
     const { port } = await serve(world);
     const client = dial(world, port);

@@ -12,7 +12,7 @@ const pattern = (length: number): Buffer => {
   return bytes;
 };
 
-describe.each(WORLDS)("$name: reading", (world) => {
+describe.each(WORLDS)("$title: reading", (world) => {
   test("octets arrive in order and are counted", async () => {
     const { client, accepted } = await pair(world);
     const sent = pattern(300_000);

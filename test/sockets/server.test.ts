@@ -6,7 +6,7 @@ import { closed, dial, errorOf, keep, pair, portOf, record, serve, thrown, turns
 
 useWorlds();
 
-describe.each(WORLDS)("$name: server", (world) => {
+describe.each(WORLDS)("$title: server", (world) => {
   const make = () => keep(world.server.createServer());
 
   test("listen() chooses a port; listening comes later", async () => {

@@ -5,7 +5,7 @@ import { closed, dial, pair, record, serve, text, thrown, turns, until, useWorld
 
 useWorlds();
 
-describe.each(WORLDS)("$name: writing", (world) => {
+describe.each(WORLDS)("$title: writing", (world) => {
   test("write calls back without an error, in order", async () => {
     const { client, accepted } = await pair(world);
     accepted.resume();

@@ -1,15 +1,19 @@
 /**
- * The two stacks that the behaviour suite runs on: Node's own sockets over the loopback interface, as the oracle, and
- * ours, two stacks linked in memory. A case sees only `World`.
+ * The stacks that the behaviour suite runs on: Node's own sockets over the loopback interface, as the oracle, and ours,
+ * two stacks linked in memory. A case sees only `World`. With GLASSTCP_SUITE=kernel (set by
+ * test/interop/sockets-suite.test.ts, which provides the namespace) one end is ours and the other the kernel's.
  */
 import { once } from "node:events";
 import * as nodeNet from "node:net";
 import { afterAll, afterEach, beforeAll } from "vitest";
+import { createStack, type GlassStack } from "../../../src/index.js";
 import { linkedStacks } from "./linked.js";
 
 export type NetApi = typeof nodeNet;
 
 export interface World {
+  readonly title: string;
+  /** Whose servers: where the two differ on purpose, a case asks for this. */
   readonly name: "node:net" | "glasstcp";
   /** Where servers live. */
   readonly server: NetApi;
@@ -21,33 +25,36 @@ export interface World {
   readonly clientHost: string;
 }
 
-class Worlds {
-  readonly node: World = { name: "node:net", server: nodeNet, client: nodeNet, host: "127.0.0.1", clientHost: "127.0.0.1" };
-  #linked: ReturnType<typeof linkedStacks> | undefined;
-  readonly ours: World;
-  constructor() {
-    const linked = (): ReturnType<typeof linkedStacks> => (this.#linked ??= linkedStacks());
-    this.ours = {
-      name: "glasstcp",
-      get server() { return linked().server.net as unknown as NetApi; },
-      get client() { return linked().client.net as unknown as NetApi; },
-      host: "10.0.0.2",
-      clientHost: "10.0.0.1",
-    };
-  }
-  start(): void { this.#linked ??= linkedStacks(); }
-  stop(): void { this.#linked?.close(); this.#linked = undefined; }
-}
+type Ends = { readonly client: GlassStack; readonly server: GlassStack; close(): void };
+const overKernel = process.env["GLASSTCP_SUITE"] === "kernel";
+/** Files run side by side, each with an interface and a link of its own. */
+const worker = Number(process.env["VITEST_POOL_ID"] ?? 1);
+const KERNEL = `10.90.${worker}.1`, OURS = `10.90.${worker}.2`;
 
-const worlds = new Worlds();
+let ends: Ends | undefined;
+function start(): Ends {
+  if (!overKernel) return linkedStacks();
+  const stack = createStack({ tun: { name: `suite${worker}`, host: `${KERNEL}/24` }, addresses: [OURS], options: { timeWait: 10 } });
+  return { client: stack, server: stack, close: () => { stack.close(); } };
+}
+const ours = (side: "client" | "server"): NetApi => (ends ??= start())[side].net as unknown as NetApi;
+
 /** For `describe.each`. */
-export const WORLDS: readonly World[] = [worlds.node, worlds.ours];
+export const WORLDS: readonly World[] = overKernel
+  ? [
+    { title: "our server, the kernel's client", name: "glasstcp", get server() { return ours("server"); }, client: nodeNet, host: OURS, clientHost: KERNEL },
+    { title: "the kernel's server, our client", name: "node:net", server: nodeNet, get client() { return ours("client"); }, host: KERNEL, clientHost: OURS },
+  ]
+  : [
+    { title: "node:net", name: "node:net", server: nodeNet, client: nodeNet, host: "127.0.0.1", clientHost: "127.0.0.1" },
+    { title: "glasstcp", name: "glasstcp", get server() { return ours("server"); }, get client() { return ours("client"); }, host: "10.0.0.2", clientHost: "10.0.0.1" },
+  ];
 
 const servers = new Set<nodeNet.Server>(), sockets = new Set<nodeNet.Socket>();
 
 /** Call once in each file: starts and ends the linked stacks, and closes what a case left open. */
 export function useWorlds(): void {
-  beforeAll(() => { worlds.start(); });
+  beforeAll(() => { ends ??= start(); });
   afterEach(async () => {
     const closing = [...servers].map((s) => new Promise((done) => { s.close(done); }));
     for (const s of sockets) { s.on("error", () => {}); s.destroy(); }
@@ -55,7 +62,10 @@ export function useWorlds(): void {
     servers.clear();
     await Promise.all(closing);
   });
-  afterAll(() => { worlds.stop(); });
+  afterAll(() => {
+    ends?.close();
+    ends = undefined;
+  });
 }
 
 export const keep = <T extends nodeNet.Socket | nodeNet.Server>(it: T): T => {
