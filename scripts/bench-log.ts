@@ -8,10 +8,12 @@ import { Log } from "../src/observe/log.js";
 import type { TcpEvent } from "../src/tcp/events.js";
 
 const lines = Number(process.argv[2] ?? 300_000);
+/** As in life: a connection has some six lines. */
+const whos = Array.from({ length: Math.ceil(lines / 6) + 3_500 }, (_, id) => ({ id, local: "10.77.0.2:80", remote: `10.77.0.1:${id & 0xffff}` }));
 const event = (id: number): TcpEvent =>
   ({
     kind: "transition",
-    conn: { id, local: "10.77.0.2:80", remote: `10.77.0.1:${id & 0xffff}` },
+    conn: whos[Math.floor(id / 6)],
     from: "LISTEN",
     to: "SYN-RECEIVED",
     cause: { kind: "segment", flags: "S", seq: (id * 7919) >>> 0, ack: 0, len: 0, win: 64_240 },
