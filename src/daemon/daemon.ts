@@ -17,6 +17,7 @@ import { createNet } from "../sockets/net.js";
 import { Stack } from "../stack/stack.js";
 import { Tally } from "../observe/tally.js";
 import { Millis } from "../tcp/time.js";
+import type { ConnectionUser } from "../tcp/user.js";
 import { ConfigError, routesOf, type ServeConfig } from "./config.js";
 import { type Driver, drive, systemClock } from "./driver.js";
 import { dropPrivileges, resolveUser } from "./privileges.js";
@@ -36,6 +37,8 @@ export interface Daemon {
   /** Resets live connections, removes device and control socket. Again: waits for the same end. */
   stop(): Promise<void>;
 }
+
+const NOBODY: ConnectionUser = { established() {}, readable() {}, writable() {}, ended() {}, closed() {} };
 
 /** How many random words are fetched at once: a system call for each would be felt at each connection. */
 const POOL = 1_024;
@@ -170,6 +173,8 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
     metricsPort: metrics?.port,
     stop: () => stopping ??= (async () => {
       const now = clock.now();
+      // The process ends: thousands of sockets need not be taken apart one by one for it.
+      for (const c of running.connections()) c.user = NOBODY;
       running.shutdown(now);
       running.transmit(now);
       await unwind();
