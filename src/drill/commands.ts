@@ -19,7 +19,7 @@ export interface Settings {
 
 /** @throws Unsupported where the script must be skipped, Mismatch where the command would not exit 0 */
 export function runCommand(command: Command, settings: Settings): void {
-  const text = command.text.replaceAll(/\\\n/g, " ");
+  const text = command.text.replaceAll(/\\\n/g, " ").replaceAll(/\$\(\(([\d\s*+]+)\)\)/g, (_, sum: string) => String(arithmetic(sum)));
   for (const raw of text.split(/\n|;|&&/)) {
     const line = raw.replace(/(^|\s)#.*$/, "").trim();
     if (line !== "") runLine(line, command, settings);
@@ -53,6 +53,11 @@ function runLine(line: string, at: Command, s: Settings): void {
     return;
   }
   throw new Unsupported(at, `the command "${line.length > 60 ? `${line.slice(0, 57)}...` : line}" is not supported`);
+}
+
+/** `$((32*1024*1024))`: sums and products of integers. */
+function arithmetic(text: string): number {
+  return text.split("+").reduce((sum, term) => sum + term.split("*").reduce((product, factor) => product * Number(factor), 1), 0);
 }
 
 const toDots = (path: string): string => path.replace(/^\/proc\/sys\//, "").replaceAll("/", ".");

@@ -76,7 +76,9 @@ export function setOption(s: Socket, a: Args, ctx: CallContext): Outcome {
     case "SO_SNDBUF": {
       const octets = Math.max(number(), ctx.doublesBuffers ? 2_304 : 512);
       s.sendBuffer = octets;
-      s.options = { ...s.options, sendBuffer: octets };
+      // Linux takes twice as much, and long segments cost little beside their text.
+      s.options = { ...s.options, sendBuffer: ctx.doublesBuffers ? 2 * octets : octets };
+      conn?.setSendBuffer(ctx.doublesBuffers ? 2 * octets : octets);
       return ok;
     }
     case "IP_MTU_DISCOVER": s.options = { ...s.options, pmtuDiscovery: number() !== CONSTANTS["IP_PMTUDISC_DONT"] }; s.plain.set(name, number()); return ok;

@@ -287,14 +287,18 @@ export class Syscalls {
         if (error !== undefined) return taken > 0 ? ok(taken) : fail(error);
         if (conn === undefined || s.isClosed || s.shutWrite) return taken > 0 ? ok(taken) : fail("EPIPE");
         if (s.isConnecting) return wait ? undefined : fail("EAGAIN");
-        // MSG_MORE holds the tail back as a cork does, until a send without it.
-        if ((flags & MSG_MORE) !== 0) conn.setCork(true);
+        // MSG_MORE holds the tail back as a cork does, but only for this call: the next ACK or send pushes it out.
+        const more = (flags & MSG_MORE) !== 0;
+        if (more) conn.tcb.cork = true;
         while (taken < length && (s.notSentLowAt === 0xffffffff || s.notSent < s.notSentLowAt)) {
           const n = conn.send(this.#zeros, 0, Math.min(length - taken, this.#zeros.length));
           if (n === 0) break;
           taken += n;
         }
-        if ((flags & MSG_MORE) === 0 && !s.cork && conn.tcb.cork) conn.setCork(false);
+        if (more) {
+          this.#ctx.host.stack.transmit(this.#ctx.host.millis);
+          conn.tcb.cork = s.cork;
+        }
         if (taken === length) return ok(taken);
         if (wait) return undefined;
         return taken > 0 ? ok(taken) : fail("EAGAIN");

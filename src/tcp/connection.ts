@@ -76,6 +76,8 @@ export class Connection {
   setQuickAck(on: boolean): void { calls.setQuickAck(this.tcb, on); }
   /** RCV.BUFF, octets. The window scale stays what the handshake made it. @throws RangeError out of bounds */
   setReceiveBuffer(octets: number): void { calls.setReceiveBuffer(this.tcb, octets); }
+  /** Octets written and not acknowledged that the connection keeps. @throws RangeError out of bounds */
+  setSendBuffer(octets: number): void { calls.setSendBuffer(this.tcb, octets); }
   /** User timeout (RFC 5482): how long sent data may stay unacknowledged. 0: the stack's default. Milliseconds. */
   setUserTimeout(ms: number): void { calls.setUserTimeout(this.tcb, ms); }
 }

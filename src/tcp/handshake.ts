@@ -16,6 +16,7 @@ export function startSequence(t: Tcb, iss: Seq): void {
   t.snd.una = iss;
   t.snd.nxt = iss;
   t.smallSentEnd = iss;
+  t.mostUntil = iss;
   t.recovery.point = iss;
   t.startText();
 }

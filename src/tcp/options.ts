@@ -68,6 +68,7 @@ export const OPTIONS = {
   icmpAbortsOpen: bool(true, "RFC 9293 §3.9.2.2; Linux", "network or host unreachable ends an active open at once; off: it is soft (SHLD-25)"),
 
   // Probes and lifetimes
+  windowProbeText: bool(true, "RFC 9293 §3.8.6.1", "a zero-window probe carries an octet of text; off: none, and the number before SND.UNA, as Linux sends it"),
   keepAlive: bool(false, "RFC 9293 §3.8.4 MUST-25", "probe idle connections"),
   keepAliveIdle: num(2 * HOUR, 1, 24 * HOUR * 31, "ms", "RFC 9293 §3.8.4 MUST-28", "idle time before the first probe"),
   keepAliveInterval: num(75_000, 1, 24 * HOUR, "ms", "Linux tcp_keepalive_intvl", "between probes"),

@@ -131,6 +131,11 @@ function sendNew(t: Tcb, now: Millis): void {
     if (t.board.lost.octets > 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
     const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
     const room = t.cwnd - pipeForNew(t);
+    const probe = t.pmtuSearch?.probeText(t, available, usable, room, now) ?? 0;
+    if (probe > 0 && t.sendQueue.reach(t.snd.nxt, probe) === probe) {
+      sendProbe(t, probe, now);
+      continue;
+    }
     let length = Math.min(available, usable, most);
     if (length > room) {
       // A whole segment or nothing: silly windows of the network's are as silly as the peer's.
@@ -143,7 +148,8 @@ function sendNew(t: Tcb, now: Millis): void {
     if (length > 0) {
       if (length > size && length % size !== 0 && !fin && !mayTail(t)) length -= length % size;
       if (!worthASegment(t, length, size, available, usable, fin)) {
-        if (length < size && usable < available && t.board.isEmpty) windowShut(t, now);
+        // A cork holds no longer than the timer that also overrides a silly window (§3.8.6.2.1 (4)).
+        if (length < size && (usable < available || t.cork) && t.board.isEmpty) windowShut(t, now);
         return limited(t, "app", now);
       }
       const reach = t.sendQueue.reach(t.snd.nxt, length);
@@ -153,11 +159,26 @@ function sendNew(t: Tcb, now: Millis): void {
   }
 }
 
+/** A larger segment than the path is known to take (RFC 4821 §7.4): text in order, so that nothing is lost by trying. */
+function sendProbe(t: Tcb, length: number, now: Millis): void {
+  const search = t.pmtuSearch as NonNullable<Tcb["pmtuSearch"]>, start = t.snd.nxt;
+  search.sending = true;
+  transmitNew(t, length, length, false, now);
+  search.sending = false;
+  search.sent(start, t.snd.nxt);
+}
+
 /** Records and sends what follows SND.NXT. */
 function transmitNew(t: Tcb, length: number, size: number, fin: boolean, now: Millis): void {
   const start = t.snd.nxt, end = add(start, length + (fin ? 1 : 0));
+  if (t.snd.wnd > 0) t.timers.disarm("persist");
   t.board.push(start, end, fin ? FIN : 0, now);
   t.snd.nxt = end;
+  if (end === t.end || fin) t.pushed = false;
+  if (leq(t.mostUntil, t.snd.una) || t.flightSize > t.mostInFlight) {
+    t.mostInFlight = t.flightSize;
+    t.mostUntil = end;
+  }
   if (fin) t.finSent = true;
   if (length % size !== 0) t.smallSentEnd = add(start, length);
   t.lastDataSentAt = now;
@@ -199,6 +220,7 @@ function worthASegment(t: Tcb, length: number, size: number, available: number, 
   if (length >= size) return true; // (1) a full-sized segment
   if (fin) return true;
   if (length === available) { // (2) all that there is
+    if (t.pushed) return true;
     if (t.cork) return false;
     if (mayTail(t)) return true;
   }
@@ -227,6 +249,10 @@ export function probeWindow(t: Tcb, now: Millis): void {
   t.stats.zeroWindowProbes++;
   t.env.counters.zeroWindowProbes++;
   const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
+  if (t.snd.wnd === 0 && !t.options.windowProbeText) {
+    fill(t, add(t.snd.una, -1), ACK, now);
+    return t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
+  }
   const first = t.board.first;
   if (first !== undefined) {
     t.board.sentAgain(first, now);

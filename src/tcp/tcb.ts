@@ -6,6 +6,7 @@ import type { Connection } from "./connection.js";
 import type { Environment } from "./environment.js";
 import type { ClosedBy, Who } from "./events.js";
 import type { TcpOptions } from "./options.js";
+import { PathMtuSearch } from "./pmtu.js";
 import { ReceiveQueue } from "./receive-queue.js";
 import { LossRecovery } from "./recovery/recovery.js";
 import { RtoEstimator } from "./rto.js";
@@ -141,6 +142,8 @@ export class Tcb implements Window {
   readonly board = new Scoreboard();
   readonly recovery: LossRecovery;
   readonly congestion: CongestionControl;
+  /** Only where it is asked for (RFC 4821). */
+  readonly pmtuSearch: PathMtuSearch | undefined;
 
   cwnd = 0;
   ssthresh = Infinity;
@@ -159,6 +162,8 @@ export class Tcb implements Window {
   orphan = false;
   noDelay: boolean;
   cork = false;
+  /** What is queued goes out once even under a cork (Linux: TCP_NODELAY on a corked socket). */
+  pushed = false;
   /** End of the last segment sent that was shorter than the MSS (Nagle with Minshall's change). */
   smallSentEnd: Seq = seq(0);
   keepAlive: boolean;
@@ -182,6 +187,9 @@ export class Tcb implements Window {
   limitedBy: "app" | "rwnd" | "cwnd" | "none" = "none";
   limitedSince = 0;
   cwndLimited = false;
+  /** The most that was in flight within this window of data, octets, and where the window ends (RFC 7661 §4.3). */
+  mostInFlight = 0;
+  mostUntil: Seq = seq(0);
 
   bornAt: Millis;
   stateSince: Millis;
@@ -220,6 +228,7 @@ export class Tcb implements Window {
     this.receiveQueue = new ReceiveQueue(env.pages);
     this.recovery = new LossRecovery(this);
     this.congestion = options.congestion === "cubic" ? new Cubic() : new Reno();
+    this.pmtuSearch = options.pmtuProbing ? new PathMtuSearch() : undefined;
     this.noDelay = options.noDelay;
     this.keepAlive = options.keepAlive;
     this.keepAliveIdle = options.keepAliveIdle;

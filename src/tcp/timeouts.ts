@@ -50,6 +50,7 @@ function retransmission(t: Tcb, now: Millis): void {
   }
   t.stats.timeouts++;
   t.env.counters.timeouts++;
+  t.pmtuSearch?.timedOut(t, now);
   t.recovery.timedOut(now);
   t.rtt.timedOut();
   t.timers.arm("retransmit", after(now, t.rtt.rto));
@@ -88,6 +89,8 @@ function tailLoss(t: Tcb, now: Millis): void {
 
 /** §3.8.6.1: probes go on as long as they are answered (MUST-37); an unanswered one counts like a retransmission. */
 function persist(t: Tcb, now: Millis): void {
+  // Not shut, only silly, or a cork: what fits goes out now, and the RTO takes over.
+  if (t.snd.wnd > 0 && t.board.isEmpty) return probeWindow(t, now);
   t.probes++;
   if (t.troubleSince < 0) t.troubleSince = now;
   const most = t.orphan ? t.options.orphanRetries : t.options.retries2;

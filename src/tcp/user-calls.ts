@@ -126,7 +126,9 @@ export function reset(t: Tcb, rule: RuleId, now: Millis, by: "abort" | "limit" |
 
 export function setNoDelay(t: Tcb, on: boolean): void {
   t.noDelay = on;
-  if (on && t.sendQueue.length > 0) t.env.outlet.touched(t);
+  if (!on || t.sendQueue.length === 0) return;
+  t.pushed = diff(t.snd.nxt, t.end) > 0;
+  t.env.outlet.touched(t);
 }
 export function setCork(t: Tcb, on: boolean): void {
   t.cork = on;
@@ -145,6 +147,11 @@ export function setKeepAlive(t: Tcb, on: boolean, idleMs?: number, intervalMs?: 
 export function setQuickAck(t: Tcb, on: boolean): void {
   t.ack.quick = on ? Math.max(1, t.options.quickAcks) : 0;
   if (on && t.ack.octets > 0) ackNow(t);
+}
+/** What is queued above a smaller limit stays. */
+export function setSendBuffer(t: Tcb, octets: number): void {
+  t.sendQueue.limit = validate({ sendBuffer: octets }).sendBuffer ?? octets;
+  t.env.outlet.touched(t);
 }
 /** A larger buffer is told with the next window; a smaller one shuts the window slowly, as its right edge never moves back (SHLD-14). */
 export function setReceiveBuffer(t: Tcb, octets: number): void {

@@ -99,6 +99,7 @@ export class LossRecovery implements DeliveryListener {
     // On a SYN,ACK the bit is an agreement and no echo.
     if (t.ecn && (seg.ctl & (ECE | SYN)) === ECE) this.#echoArrives(now);
 
+    if (advanced > 0) t.pmtuSearch?.acknowledged(t, ack, now);
     this.#advancePhase(ack, advanced, fresh, now);
     this.#grow(advanced, fresh, now);
     this.rearm(now, advanced > 0);
@@ -241,7 +242,8 @@ export class LossRecovery implements DeliveryListener {
       // RFC 6582 §3.2: a partial ACK sends the next hole at once. Without SACK nothing else may come that would.
       if (lostMore && !t.sackOk) t.cwnd = Math.max(t.cwnd, this.pipe + t.mss);
     } else if (this.phase !== "loss") {
-      if (lostMore) this.#startRecovery(rule, fresh, now);
+      if (lostMore && t.pmtuSearch?.lost(t, now) === true) this.phase = "disorder";
+      else if (lostMore) this.#startRecovery(rule, fresh, now);
       else this.phase = t.board.sackedOctets > 0 || this.dupAcks > 0 ? "disorder" : "open";
     }
   }
@@ -353,7 +355,7 @@ export class LossRecovery implements DeliveryListener {
     const t = this.#tcb;
     if (advanced <= 0 || fresh <= 0) return;
     if (this.phase === "loss" ? t.cwnd < t.ssthresh || t.cwndLimited : this.phase === "open" || this.phase === "disorder") {
-      if (t.cwndLimited || (t.cwnd < t.ssthresh && t.cwnd < 2 * (t.flightSize + advanced))) t.congestion.acknowledged(t, fresh, now);
+      if (t.cwndLimited || (t.cwnd < t.ssthresh && t.cwnd < 2 * t.mostInFlight)) t.congestion.acknowledged(t, fresh, now);
     }
   }
 }
