@@ -128,7 +128,7 @@ on(RECEIVING, "ACK-old", undefined, (s) => {
 });
 on(AFTER_FIN, "ACK-old", "same", "+0 < . R:R+10(10) ack A-65535\n+0 < . R:R(0) ack A-1");
 on(TIME_WAIT, "ACK-old", "same", `+0 < . R:R(0) ack A-65536\n${ACK}`);
-on(SYNCHRONIZED, "ACK-tooold", undefined, (s) => {
+on(notTimeWait, "ACK-tooold", undefined, (s) => {
   const peers = s.make().play(`+0 < . R:R+10(10) ack A-65536\n${ACK}\n= ${s.name}`, s.letters);
   expect(peers.taken).toBe(0);
 });
