@@ -1,8 +1,8 @@
 /** `glasstcp fault add|ls|rm|clear|release`: misbehaviour of a running daemon. */
 import type { Command } from "commander";
 import type { FaultInfo } from "../../faults/faults.js";
-import { ACTIONS, CONDITIONS, parseFaults } from "../../faults/parse.js";
-import { CLASSES } from "../../faults/spec.js";
+import { faultWords } from "../../faults/help.js";
+import { parseFaults } from "../../faults/parse.js";
 import { FaultSpecError } from "../../faults/words.js";
 import { ControlClient, defaultControlPath } from "../../control/client.js";
 import { CliError, EXIT } from "../errors.js";
@@ -96,16 +96,8 @@ export function checkSpec(spec: string): void {
 }
 
 function languageHelp(): string {
-  const entries = (of: Readonly<Record<string, { readonly usage: string; readonly about: string }>>): string => Object.values(of).map((e) => `  ${e.usage.padEnd(34)} ${e.about}`).join("\n");
   return `
-Which segments (all conditions must hold):
-${entries(CONDITIONS)}
-
-Kinds of segments:
-${Object.entries(CLASSES).map(([k, about]) => `  ${k.padEnd(34)} ${about}`).join("\n")}
-
-What happens to them:
-${entries(ACTIONS)}
+${faultWords()}
 
 Several faults: put "then" or ";" between them; conditions before a ":" hold for all of them. as NAME gives a fault its id.
 
