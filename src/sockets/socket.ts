@@ -6,6 +6,7 @@ import { lookup as dnsLookup, ADDRCONFIG } from "node:dns";
 import { isIP, type AddressInfo, type BlockList, type LookupFunction, type SocketConnectOpts, type SocketReadyState } from "node:net";
 import { addAbortSignal, Duplex } from "node:stream";
 import type { TcpOptions } from "../tcp/options.js";
+import { isSynchronized } from "../tcp/state.js";
 import type { Status } from "../tcp/status.js";
 import type { Context } from "./context.js";
 import { codeOfThrown, hostPortError } from "./errors.js";
@@ -240,6 +241,14 @@ export class Socket extends Duplex {
     this.emit("connectionAttempt", address, port, family);
     if (!this.connecting) return;
     this.#to = { address, port, family, localAddress, localPort };
+    const before = handle.conn;
+    if (before !== undefined) {
+      // RFC 9293 §3.10.1: "connection already exists". As libuv has it, an open one is connected once more, and a
+      // second attempt beside a running one fails.
+      if (isSynchronized(before.state)) setImmediate(() => { this.connected(undefined); });
+      else this.destroy(hostPortError("EALREADY", "connect", address, port, `${before.localAddress}:${before.localPort}`));
+      return;
+    }
     const tcp = options.tcp;
     try {
       handle.conn = this.context.stack.connect({

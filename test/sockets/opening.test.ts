@@ -289,6 +289,61 @@ describe.each(WORLDS)("$title: opening", (world) => {
     expect(accepted).toBeInstanceOf(world.server.Socket);
   });
 
+  test("connect on a connected socket connects once more; beside a running attempt it is EALREADY", async () => {
+    const { client, port } = await pair(world);
+    client.connect({ port, host: world.host });
+    expect(client.connecting).toBe(true);
+    await once(client, "connect");
+    expect(client.connecting).toBe(false);
+    const twice = dial(world, port);
+    const already = errorOf(twice);
+    twice.connect({ port, host: world.host });
+    expect(await already).toMatchObject({ code: "EALREADY", syscall: "connect", address: world.host, port });
+  });
+
+  test("a write is called back with ERR_SOCKET_CLOSED_BEFORE_CONNECTION when the socket is destroyed first", async () => {
+    const { port } = await serve(world);
+    const client = dial(world, port);
+    const log = record(client);
+    const code = new Promise((resolve) => { client.write("never sent", (e) => resolve((e as NodeJS.ErrnoException).code)); });
+    client.destroy();
+    expect(await code).toBe("ERR_SOCKET_CLOSED_BEFORE_CONNECTION");
+    await turns(5);
+    expect(log).toEqual(["close false"]);
+  });
+
+  test("the idle timeout runs while connecting, and ends nothing", async () => {
+    let answer = (): void => {};
+    const { port } = await serve(world);
+    const client = dial(world, port, { host: "slow.example", family: 4, timeout: 20, lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => { answer = () => back(null, world.host, 4); } });
+    await once(client, "timeout");
+    expect([client.connecting, client.destroyed]).toEqual([true, false]);
+    answer();
+    await once(client, "connect");
+  });
+
+  test("paused while connecting: nothing flows until resume", async () => {
+    const { port } = await serve(world, {}, (s) => s.end("held"));
+    const client = dial(world, port);
+    client.pause();
+    let got = "";
+    client.on("data", (c) => { got += String(c); });
+    await once(client, "connect");
+    await new Promise((done) => setTimeout(done, 20));
+    expect(got).toBe("");
+    client.resume();
+    await once(client, "end");
+    expect(got).toBe("held");
+  });
+
+  test("options may be inherited, and are not changed", async () => {
+    const { port } = await serve(world);
+    const options = Object.freeze(Object.create({ port, host: world.host }) as { port: number });
+    const client = keep(world.client.connect(options));
+    await once(client, "connect");
+    expect(Object.keys(options)).toEqual([]);
+  });
+
   test("ref and unref return the socket, before and after connect", async () => {
     const socket = keep(new world.client.Socket());
     expect([socket.ref(), socket.unref(), socket.ref()]).toEqual([socket, socket, socket]);
