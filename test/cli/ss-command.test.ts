@@ -42,6 +42,11 @@ describe("glasstcp ss", () => {
   test("state time-wait, as the documentation writes it", async () => {
     expect((await run("ss", "-tan", "state", "time-wait")).out.split("\n")).toEqual([expect.stringMatching(/^Recv-Q Send-Q/), expect.stringMatching(/^0 +0 +10\.77\.0\.2:80 +10\.77\.0\.1:5$/), ""]);
   });
+  test("ss -tulpn, as fingers type it, shows the listeners; -u alone shows nothing", async () => {
+    expect((await run("ss", "-tulpn")).out).toMatch(/^Netid State .*\ntcp +LISTEN +0 +511 +10\.77\.0\.2:80 +0\.0\.0\.0:\* +users:\(\("http",pid=\d+,fd=0\)\)\n$/);
+    expect((await run("ss", "-uanH")).out).toBe("");
+    expect((await run("netstat", "-tulpn")).out).toMatch(/LISTEN +\d+\/http/);
+  });
   test("--json is one object a line", async () => {
     const rows = (await run("ss", "-a", "--json")).out.trim().split("\n").map((l) => JSON.parse(l) as { state: string });
     expect(rows.map((r) => r.state)).toEqual(["LISTEN", "ESTABLISHED", "TIME-WAIT"]);

@@ -29,6 +29,7 @@ export function register(program: Command): void {
     .option("-p, --programs", "the service behind each socket")
     .option("-o, --timers", "timers")
     .option("-t, --tcp", "TCP only (there is nothing else)")
+    .option("-u, --udp", "accepted for the habit (netstat -tulpn): there are none")
     .option("--json", "one JSON object for each socket, one a line")
     .option("--control <path>", "the daemon's control socket", defaultControlPath())
     .addHelpText(

@@ -13,6 +13,9 @@ import { watch } from "../watch.js";
 interface SsFlags {
   readonly control: string;
   readonly tcp?: boolean;
+  readonly udp?: boolean;
+  readonly raw?: boolean;
+  readonly unix?: boolean;
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
   readonly all?: boolean;
@@ -56,6 +59,10 @@ export function register(program: Command): void {
     .description("The daemon's sockets, with the columns, flags and filters of iproute2's ss.")
     .argument("[filter...]", "which sockets, see below")
     .option("-t, --tcp", "TCP only (there is nothing else): leaves the Netid column out")
+    .option("-u, --udp", "accepted for the habit (ss -tulpn): there are none")
+    .option("-w, --raw", "likewise")
+    .option("-x, --unix", "likewise")
+    .option("-r, --resolve", "likewise: addresses stay numbers")
     .option("-4, --ipv4", "IPv4 only")
     .option("-6, --ipv6", "IPv6 only: none yet")
     .option("-a, --all", "listening, half-open and TIME-WAIT as well")
@@ -98,7 +105,9 @@ async function summarize(client: ControlClient, flags: SsFlags): Promise<string>
 
 async function show(client: ControlClient, selection: Selection, flags: SsFlags): Promise<string> {
   const answer = await client.get<SocketsAnswer>("/v1/sockets");
-  const rows = flags.ipv6 === true && flags.ipv4 !== true ? [] : selectRows(answer, selection);
+  const others = flags.udp === true || flags.raw === true || flags.unix === true;
+  const none = (others && flags.tcp !== true) || (flags.ipv6 === true && flags.ipv4 !== true);
+  const rows = none ? [] : selectRows(answer, selection);
   if (flags.kill === true) {
     for (const row of rows) if (row.connection !== undefined) await client.delete(`/v1/sockets/${row.connection.id}`).catch(ignoreGone);
   }
@@ -119,7 +128,7 @@ async function show(client: ControlClient, selection: Selection, flags: SsFlags)
     rows,
     {
       numeric: flags.numeric === true,
-      tcpOnly: flags.tcp === true,
+      tcpOnly: flags.tcp === true && !others,
       header: flags.header,
       hideState: selection.singleState,
       timers: flags.options === true,

@@ -48,11 +48,14 @@ Examples:
       process.once("SIGTERM", () => stop.abort());
       const pretty = flags.json === true ? undefined : prettifier(process.stdout.isTTY === true && !process.env["NO_COLOR"]);
       let left = flags.count === undefined ? Number.POSITIVE_INFINITY : Number(flags.count);
+      let enough = false;
       for await (const line of new ControlClient(flags.control).events(query, stop.signal)) {
         const lost = line.startsWith('{"event":"lost"') ? (JSON.parse(line) as { lost: number }).lost : undefined;
         const text = pretty === undefined ? `${line}\n` : lost === undefined ? pretty(line) : `… ${lost} events lost: this terminal is too slow\n`;
         if (!process.stdout.write(text)) await new Promise((resolve) => process.stdout.once("drain", resolve));
-        if (--left <= 0) break;
+        enough = --left <= 0;
+        if (enough) break;
       }
+      if (!enough && !stop.signal.aborted) process.stderr.write("glasstcp: the daemon has ended\n");
     });
 }
