@@ -17,7 +17,7 @@ export interface Token extends Position {
 /** How a token reads in an error message. */
 export function describe(token: Token): string {
   switch (token.kind) {
-    case "end": return "the end of the script";
+    case "end": return "end of the script";
     case "string": return `string "${token.text}"`;
     case "command": return `command \`${token.text.trim().slice(0, 40)}\``;
     case "code": return "a code block";

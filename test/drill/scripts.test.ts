@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { type DrillResult, drill } from "../../src/drill/drill.js";
 
 const ROOT = join(import.meta.dirname, "scripts");
-export const SCRIPTS = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".pkt")).sort();
+const SCRIPTS = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".pkt")).sort();
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 
 const ISNS = [0, 2 ** 31 - 1, 2 ** 32 - 2];
