@@ -22,7 +22,8 @@ async function withServer<T>(plan: ServerPlan, tools: Tools, folder: string, wor
 
 /** Share of a core over a while. */
 async function idleShare(server: Server, seconds: number): Promise<number> {
-  const cpu = server.cpu(), at = performance.now();
+  const cpu = server.cpu(),
+    at = performance.now();
   await sleep(seconds * 1_000);
   return ((server.cpu() - cpu) * 1_000) / (performance.now() - at);
 }
@@ -32,7 +33,13 @@ export async function idle(options: BenchOptions, tools: Tools, folder: string, 
   const plans: [string, ServerPlan][] =
     options.server.length > 0
       ? [["as given", { name: "server", command: options.server }]]
-      : ([["offload", []], ["plain", ["--offload", "off"]], ["--spin-us 20", ["--spin-us", "20"]]] as const).map(([mode, more]) => [mode, ours(`idle ${mode}`, folder, more)]);
+      : (
+          [
+            ["offload", []],
+            ["plain", ["--offload", "off"]],
+            ["--spin-us 20", ["--spin-us", "20"]],
+          ] as const
+        ).map(([mode, more]) => [mode, ours(`idle ${mode}`, folder, more)]);
   const found: IdleResult[] = [];
   const seconds = options.quick ? 1 : 10;
   for (const [mode, plan] of plans) {
@@ -51,37 +58,55 @@ const COLLECTOR = fileURLToPath(new URL("collect-garbage.js", import.meta.url));
 /** Of one source address, at most: see bench/c/client.c. */
 const PER_SOURCE = 20_000;
 /** Echo answers on the bare connection; discard has a socket in the manner of node:net on top. */
-const HELD = [["echo", 7], ["discard", 9]] as const;
+const HELD = [
+  ["echo", 7],
+  ["discard", 9],
+] as const;
 
 /** What idle connections cost: memory by the daemon's own account, and processor time. */
 export async function memory(options: BenchOptions, tools: Tools, folder: string, say: Say): Promise<MemoryResult[]> {
   const found: MemoryResult[] = [];
-  const seconds = options.quick ? 1 : 10, connections = options.idle;
+  const seconds = options.quick ? 1 : 10,
+    connections = options.idle;
   for (const [service, port] of HELD) {
     const plan = ours(`memory ${service}`, folder, [], ["--expose-gc", "--import", COLLECTOR]);
-    found.push(await withServer(plan, tools, folder, async (server) => {
-      const status = async (): Promise<DaemonStatus> => {
-        server.signal("SIGUSR2");
+    found.push(
+      await withServer(plan, tools, folder, async (server) => {
+        const status = async (): Promise<DaemonStatus> => {
+          server.signal("SIGUSR2");
+          await sleep(500);
+          return new ControlClient(plan.control).get<DaemonStatus>("/v1/status");
+        };
+        // A few connections first: what is made once is not counted a hundred thousand times.
+        await (await server.hold(port, 500, 1)).end();
         await sleep(500);
-        return new ControlClient(plan.control).get<DaemonStatus>("/v1/status");
-      };
-      // A few connections first: what is made once is not counted a hundred thousand times.
-      await (await server.hold(port, 500, 1)).end();
-      await sleep(500);
-      await status();
-      const coreBefore = await idleShare(server, seconds), before = await status();
-      say(`memory, ${service}: opening ${connections.toLocaleString("en")} connections`);
-      const held = await server.hold(port, connections, Math.ceil(connections / PER_SOURCE));
-      await status();
-      const coreAfter = await idleShare(server, seconds), after = await status();
-      await held.end();
-      const more = after.connections.total - before.connections.total;
-      if (more < connections) throw new Error(`only ${more} of ${connections} connections were there`);
-      const counted = ({ memory: m }: DaemonStatus): number => m.heapUsed + m.external;
-      const octetsEach = (counted(after) - counted(before)) / more;
-      say(`memory, ${service}: ${octetsEach.toFixed(0)} octets each; ${(coreBefore * 100).toFixed(2)} % of a core before, ${(coreAfter * 100).toFixed(2)} % with them`);
-      return { service, connections: more, octetsEach, rssEach: (after.memory.rss - before.memory.rss) / more, coreBefore, coreAfter, openedPerSecond: connections / (held.answer["seconds"] ?? Number.NaN) };
-    }));
+        await status();
+        const coreBefore = await idleShare(server, seconds),
+          before = await status();
+        say(`memory, ${service}: opening ${connections.toLocaleString("en")} connections`);
+        const held = await server.hold(port, connections, Math.ceil(connections / PER_SOURCE));
+        await status();
+        const coreAfter = await idleShare(server, seconds),
+          after = await status();
+        await held.end();
+        const more = after.connections.total - before.connections.total;
+        if (more < connections) throw new Error(`only ${more} of ${connections} connections were there`);
+        const counted = ({ memory: m }: DaemonStatus): number => m.heapUsed + m.external;
+        const octetsEach = (counted(after) - counted(before)) / more;
+        say(
+          `memory, ${service}: ${octetsEach.toFixed(0)} octets each; ${(coreBefore * 100).toFixed(2)} % of a core before, ${(coreAfter * 100).toFixed(2)} % with them`,
+        );
+        return {
+          service,
+          connections: more,
+          octetsEach,
+          rssEach: (after.memory.rss - before.memory.rss) / more,
+          coreBefore,
+          coreAfter,
+          openedPerSecond: connections / (held.answer["seconds"] ?? Number.NaN),
+        };
+      }),
+    );
   }
   return found;
 }
@@ -99,22 +124,29 @@ export async function logPrice(options: BenchOptions, tools: Tools, folder: stri
       // The noise of one measurement is as large as what is sought: four times the runs, and who begins changes.
       for (let run = 0; run < options.runs * 4; run++) {
         for (const server of run % 2 === 0 ? [info, warn] : [warn, info]) note(server === info ? result.info : result.warn, await take(server, "par", options));
-        say(`log, run ${run + 1} of ${options.runs * 4}: ${Math.round(result.info.rate[run] as number)}/s with lines, ${Math.round(result.warn.rate[run] as number)}/s without`);
+        say(
+          `log, run ${run + 1} of ${options.runs * 4}: ${Math.round(result.info.rate[run] as number)}/s with lines, ${Math.round(result.warn.rate[run] as number)}/s without`,
+        );
       }
       return result;
     }),
   );
 }
 
-const STREAMS = 4, GIB = 2 ** 30;
+const STREAMS = 4,
+  GIB = 2 ** 30;
 
 /** Four streams at once through echo: each octet must come back as it went. The client compares. */
 export async function exact(options: BenchOptions, tools: Tools, folder: string, say: Say): Promise<ExactResult[]> {
   const found: ExactResult[] = [];
-  for (const [mode, more] of [["offload", []], ["plain", ["--offload", "off"]]] as const) {
+  for (const [mode, more] of [
+    ["offload", []],
+    ["plain", ["--offload", "off"]],
+  ] as const) {
     if (options.plain && mode === "offload") continue;
     const answer = await withServer(ours(`exact ${mode}`, folder, more), tools, folder, (server) =>
-      server.measure("exact", 7, ["-C", options.cc, "-c", String(STREAMS), "-n", String((options.quick ? GIB / 256 : GIB) / STREAMS)]));
+      server.measure("exact", 7, ["-C", options.cc, "-c", String(STREAMS), "-n", String((options.quick ? GIB / 256 : GIB) / STREAMS)]),
+    );
     say(`exact, ${mode}: ${answer["octets"]} octets came back as they went, ${(answer["gbps"] ?? Number.NaN).toFixed(2)} Gbit/s each way`);
     found.push({ mode, octets: answer["octets"] ?? Number.NaN, streams: STREAMS, gbps: answer["gbps"] ?? Number.NaN });
   }

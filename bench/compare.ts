@@ -17,7 +17,15 @@ const ALL: readonly Figure["part"][] = ["rx", "tx", "pp", "seq", "par"];
 
 function modes(options: BenchOptions, tools: Tools, folder: string): Mode[] {
   const limits = { offload: limit(tools, false), plain: limit(tools, true) };
-  if (options.server.length > 0) return [{ name: options.plain ? "plain" : "as given", plan: { name: "server", command: options.server }, limit: limits[options.plain ? "plain" : "offload"], parts: ALL }];
+  if (options.server.length > 0)
+    return [
+      {
+        name: options.plain ? "plain" : "as given",
+        plan: { name: "server", command: options.server },
+        limit: limits[options.plain ? "plain" : "offload"],
+        parts: ALL,
+      },
+    ];
   const plain: Mode = { name: "plain", plan: ours("ours, plain", folder, ["--offload", "off"]), limit: limits.plain, parts: ALL };
   if (options.plain) return [plain];
   return [
@@ -33,7 +41,8 @@ export async function compare(options: BenchOptions, tools: Tools, folder: strin
   if (chosen.length === 0) return [];
   const parts = new Map<ServerPlan, Set<Figure["part"]>>();
   const yardstick = kernel(tools);
-  for (const m of chosen) for (const plan of [m.plan, m.limit, yardstick]) for (const p of m.parts) if (wanted.includes(p)) parts.set(plan, (parts.get(plan) ?? new Set()).add(p));
+  for (const m of chosen)
+    for (const plan of [m.plan, m.limit, yardstick]) for (const p of m.parts) if (wanted.includes(p)) parts.set(plan, (parts.get(plan) ?? new Set()).add(p));
 
   const servers = new Map<ServerPlan, Server>();
   const answers = new Map<ServerPlan, Map<Figure["part"], Answer[]>>();
@@ -67,12 +76,18 @@ export async function compare(options: BenchOptions, tools: Tools, folder: strin
     return chosen
       .filter((m) => m.parts.includes(f.part))
       .map((m) => ({
-        figure: f.title, mode: m.name, unit: f.unit, lowerIsBetter: f.lowerIsBetter,
-        ours: values(m.plan), limit: values(m.limit), kernel: values(yardstick),
+        figure: f.title,
+        mode: m.name,
+        unit: f.unit,
+        lowerIsBetter: f.lowerIsBetter,
+        ours: values(m.plan),
+        limit: values(m.limit),
+        kernel: values(yardstick),
         cost: { unit: f.cost.unit, ours: costs(m.plan), limit: costs(m.limit) },
         others: of(m.plan, f.part).map((a) => (a["otherCpu"] ?? Number.NaN) / (a["seconds"] ?? Number.NaN)),
       }));
   });
 }
 
-export const short = (n: number | undefined): string => (n === undefined || Number.isNaN(n) ? "-" : n >= 1_000 ? Math.round(n).toLocaleString("en") : n >= 100 ? n.toFixed(0) : n.toFixed(n >= 10 ? 1 : 2));
+export const short = (n: number | undefined): string =>
+  n === undefined || Number.isNaN(n) ? "-" : n >= 1_000 ? Math.round(n).toLocaleString("en") : n >= 100 ? n.toFixed(0) : n.toFixed(n >= 10 ? 1 : 2);

@@ -26,20 +26,28 @@ export const FIGURES: readonly Figure[] = [
   { part: "par", title: "connections/s, 32 in flight", unit: "/s", key: "rate", lowerIsBetter: false, cost: each },
 ];
 
-const ECHO = 7, DISCARD = 9, CHARGEN = 19;
+const ECHO = 7,
+  DISCARD = 9,
+  CHARGEN = 19;
 /** More would use up the ports of one address. */
 const CONNECTIONS = 20_000;
 const ROUND_TRIPS = 10_000;
 
 export function take(server: Server, part: Figure["part"], options: Pick<BenchOptions, "secs" | "cc" | "quick">): Promise<Answer> {
-  const cc = ["-C", options.cc], secs = ["-t", String(options.secs)];
+  const cc = ["-C", options.cc],
+    secs = ["-t", String(options.secs)];
   const count = (n: number): string[] => ["-n", String(options.quick ? Math.ceil(n / 20) : n)];
   switch (part) {
-    case "rx": return server.measure("upload", DISCARD, [...cc, ...secs]);
-    case "tx": return server.measure("download", CHARGEN, [...cc, ...secs]);
-    case "pp": return server.measure("pingpong", ECHO, [...cc, ...count(ROUND_TRIPS)]);
-    case "seq": return server.measure("connect", ECHO, [...cc, ...secs, ...count(CONNECTIONS)]);
-    case "par": return server.measure("connect", ECHO, [...cc, ...secs, ...count(CONNECTIONS), "-c", "32"]);
+    case "rx":
+      return server.measure("upload", DISCARD, [...cc, ...secs]);
+    case "tx":
+      return server.measure("download", CHARGEN, [...cc, ...secs]);
+    case "pp":
+      return server.measure("pingpong", ECHO, [...cc, ...count(ROUND_TRIPS)]);
+    case "seq":
+      return server.measure("connect", ECHO, [...cc, ...secs, ...count(CONNECTIONS)]);
+    case "par":
+      return server.measure("connect", ECHO, [...cc, ...secs, ...count(CONNECTIONS), "-c", "32"]);
   }
 }
 

@@ -11,7 +11,9 @@ import { machine, type Result } from "./result.js";
 import { buildTools } from "./tools.js";
 
 const options = parseOptions(process.argv.slice(2));
-const say = (line: string): void => { process.stderr.write(`${line}\n`); };
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
 
 function fail(message: string, code: number): never {
   process.stderr.write(`bench: ${message}\n`);
@@ -31,7 +33,8 @@ const interrupted = (): void => {
 process.on("SIGINT", interrupted);
 process.on("SIGTERM", interrupted);
 try {
-  const here = machine(), tools = buildTools(folder);
+  const here = machine(),
+    tools = buildTools(folder);
   const wants = (part: (typeof options.only)[number]): boolean => options.only.includes(part);
   const result: Result = {
     command: ["scripts/bench", ...process.argv.slice(2)].join(" "),

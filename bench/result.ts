@@ -30,7 +30,11 @@ export interface Row {
   readonly others: readonly number[];
 }
 
-export interface IdleResult { readonly mode: string; readonly seconds: number; readonly core: number }
+export interface IdleResult {
+  readonly mode: string;
+  readonly seconds: number;
+  readonly core: number;
+}
 export interface MemoryResult {
   readonly service: string;
   readonly connections: number;
@@ -47,7 +51,12 @@ export interface LogResult {
   readonly info: { readonly rate: readonly number[]; readonly cost: readonly number[] };
   readonly warn: { readonly rate: readonly number[]; readonly cost: readonly number[] };
 }
-export interface ExactResult { readonly mode: string; readonly octets: number; readonly streams: number; readonly gbps: number }
+export interface ExactResult {
+  readonly mode: string;
+  readonly octets: number;
+  readonly streams: number;
+  readonly gbps: number;
+}
 
 export interface Result {
   readonly command: string;

@@ -23,7 +23,8 @@ export interface ServerPlan {
 }
 
 /** A client leaves its ports in TIME-WAIT for a minute and slows to a crawl once they are used up: each run has an address of its own. */
-const FIRST_SOURCE = 11, LAST_SOURCE = 250;
+const FIRST_SOURCE = 11,
+  LAST_SOURCE = 250;
 
 export class Server {
   readonly plan: ServerPlan;
@@ -53,7 +54,8 @@ export class Server {
       ns.sh(`ip link add tun0 type veth peer name veth1 netns ${behind.pid}`);
       behind.sh("ip addr add 10.77.0.2/24 dev veth1; ip link set veth1 up");
     }
-    const output = join(folder, `${plan.name.replaceAll(/\W+/g, "-")}.out`), fd = openSync(output, "a");
+    const output = join(folder, `${plan.name.replaceAll(/\W+/g, "-")}.out`),
+      fd = openSync(output, "a");
     const [program = "", ...args] = plan.command;
     const child = (behind ?? ns).spawn(program, args, { stdio: ["ignore", fd, fd] });
     closeSync(fd);
@@ -82,9 +84,13 @@ export class Server {
     }
     throw new Error(`${this.plan.name}: ${otherwise}: ${this.#said()}`);
   }
-  #said(): string { return readFileSync(this.#output, "utf8").trim().slice(-1_000); }
+  #said(): string {
+    return readFileSync(this.#output, "utf8").trim().slice(-1_000);
+  }
 
-  get pid(): number { return this.#child.pid as number; }
+  get pid(): number {
+    return this.#child.pid as number;
+  }
 
   /** Addresses of the client that no run has used yet, or not for long. */
   sources(count: number): string[] {
@@ -104,7 +110,10 @@ export class Server {
     const args = [...this.#arguments(job, port, more), "-s", this.sources(sources).join(",")];
     const { code, stdout, stderr } = await this.#ns.run(this.#tools.client, args, { timeoutMs: 300_000 });
     if (this.plan.logFile !== undefined && existsSync(this.plan.logFile)) truncateSync(this.plan.logFile, 0);
-    if (code !== 0) throw new Error(`${this.plan.name}: ${job}: ${stderr.trim() || `exit ${code}`}${this.#child.exitCode === null ? "" : `; the server ended: ${this.#said()}`}`);
+    if (code !== 0)
+      throw new Error(
+        `${this.plan.name}: ${job}: ${stderr.trim() || `exit ${code}`}${this.#child.exitCode === null ? "" : `; the server ended: ${this.#said()}`}`,
+      );
     return JSON.parse(stdout) as Answer;
   }
 
@@ -113,21 +122,26 @@ export class Server {
     const args = [...this.#arguments("hold", port, ["-n", String(count)]), "-s", this.sources(sources).join(",")];
     const client = this.#ns.spawn(this.#tools.client, args);
     let said = "";
-    client.stderr?.on("data", (chunk: Buffer) => { said += chunk; });
+    client.stderr?.on("data", (chunk: Buffer) => {
+      said += chunk;
+    });
     const answer = await new Promise<Answer>((resolve, reject) => {
       client.stdout?.once("data", (chunk: Buffer) => resolve(JSON.parse(String(chunk)) as Answer));
       client.once("exit", () => reject(new Error(`${this.plan.name}: hold: ${said.trim()}`)));
     });
     return {
       answer,
-      end: () => new Promise((resolve) => {
-        client.once("exit", () => resolve());
-        client.stdin?.end();
-      }),
+      end: () =>
+        new Promise((resolve) => {
+          client.once("exit", () => resolve());
+          client.stdin?.end();
+        }),
     };
   }
 
-  signal(name: NodeJS.Signals): void { this.#child.kill(name); }
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
 
   /** Processor time of all threads so far, seconds, to the nanosecond. */
   cpu(): number {
@@ -148,10 +162,30 @@ export class Server {
 
 /** Our daemon, with transition lines to a file as in real life. @param node options of Node itself */
 export function ours(name: string, folder: string, more: readonly string[] = [], node: readonly string[] = []): ServerPlan {
-  const base = join(folder, name.replaceAll(/\W+/g, "-")), logFile = `${base}.log`, control = `${base}.sock`;
+  const base = join(folder, name.replaceAll(/\W+/g, "-")),
+    logFile = `${base}.log`,
+    control = `${base}.sock`;
   return {
     name,
-    command: [process.execPath, ...node, MAIN, "serve", "--tun", "tun0", "--host", "10.77.0.1/24", "--address", "10.77.0.2", "--control", control, "--log-format", "json", "--log-file", logFile, ...more],
+    command: [
+      process.execPath,
+      ...node,
+      MAIN,
+      "serve",
+      "--tun",
+      "tun0",
+      "--host",
+      "10.77.0.1/24",
+      "--address",
+      "10.77.0.2",
+      "--control",
+      control,
+      "--log-format",
+      "json",
+      "--log-file",
+      logFile,
+      ...more,
+    ],
     logFile,
     control,
   };
