@@ -52,7 +52,7 @@ export function take(server: Server, part: Figure["part"], options: Pick<BenchOp
 }
 
 /** Lets a JIT compile what will be measured. The same for every server. */
-export async function warmUp(server: Server, parts: readonly string[], options: BenchOptions): Promise<void> {
+export async function warmUp(server: Server, parts: readonly string[], options: Pick<BenchOptions, "secs" | "cc" | "quick">): Promise<void> {
   const short = { ...options, secs: options.quick ? 0.1 : 1 };
   for (const part of new Set(FIGURES.map((f) => f.part))) if (parts.includes(part)) await take(server, part, short);
 }
