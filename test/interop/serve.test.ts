@@ -56,6 +56,22 @@ describe.skipIf(netnsMissing("curl", "nc"))("the daemon and real clients", () =>
   }));
 });
 
+describe.skipIf(netnsMissing("curl"))("wrappers around the device", () => {
+  test("capture, bad link and fault at once: the client gets all, the fault is told, the capture is a capture", () => inNetns(async (ns) => {
+    const file = join(dir, "glass.pcapng");
+    const daemon = await serveIn(ns, ["--offload", "off", "--pcap", file, "--impair", "loss=1%,delay=2ms,seed=3", "--fault", "port 80: out synack nth 1 drop"]);
+    const [code, connect, size] = (await ns.must("curl", ["-sS", "-o", "/dev/null", "-w", "%{http_code} %{time_connect} %{size_download}", "http://10.77.0.2/bytes/1000000"])).split(" ");
+    expect([code, size]).toEqual(["200", "1000000"]);
+    expect(Number(connect)).toBeGreaterThan(0.9);
+    expect(await daemon.event("fault")).toMatchObject({ fault: "f1", act: "drop", conn: 1 });
+    expect((await daemon.cli("fault", ["ls", "--json"])).stdout).toContain('"hits":1');
+    await daemon.stop();
+    const capture = readFileSync(file);
+    expect(capture.readUInt32BE(0)).toBe(0x0a0d0d0a);
+    expect(capture.length).toBeGreaterThan(1_000_000);
+  }));
+});
+
 describe.skipIf(netnsMissing("curl"))("the end of the daemon", () => {
   test.each(["SIGTERM", "SIGINT"] as const)("%s while data flows: the client is reset, device and socket are gone, exit 0 within a second, no line lost", (signal) => inNetns(async (ns) => {
     const daemon = await serveIn(ns);
