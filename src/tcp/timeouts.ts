@@ -110,8 +110,10 @@ function persist(t: Tcb, now: Millis): void {
 function keepAlive(t: Tcb, now: Millis): void {
   const quiet = t.lastReceivedAt < 0 ? 0 : now - t.lastReceivedAt;
   if (!t.board.isEmpty || t.sendQueue.length > 0) return armKeepAlive(t, now);
-  // Something came since the timer was armed: only the rest of the idle time is left.
-  if (t.keepAliveSent === 0 && quiet < t.keepAliveIdle) return t.timers.arm("keepAlive", after(now, t.keepAliveIdle - quiet));
+  // Something came since the timer was armed: only the rest of the idle time is left. From when it came, for what is left
+  // of it now may be too little to move the clock, and the timer would be due for ever.
+  const due = t.lastReceivedAt < 0 ? now : after(t.lastReceivedAt as Millis, t.keepAliveIdle);
+  if (t.keepAliveSent === 0 && due > now) return t.timers.arm("keepAlive", due);
   const expired = t.userTimeout > 0 ? t.keepAliveSent > 0 && quiet >= t.userTimeout : t.keepAliveSent >= t.keepAliveProbes;
   if (expired) return giveUp(t, "9293-3.8.4", now);
   t.keepAliveSent++;

@@ -36,7 +36,6 @@ export class App implements ConnectionUser {
   closedBy: ClosedBy | undefined;
   /** This end did something that may cost octets: an abort, or a release before all was read. */
   wasRude = false;
-  isDone = false;
   #reading = false;
   #writing = false;
   #isClosing = false;
@@ -98,9 +97,13 @@ export class App implements ConnectionUser {
   closed(conn: Connection, by: ClosedBy): void {
     this.#upcall("closed", conn === this.conn);
     this.closedBy = by;
-    this.isDone = true;
     this.#stage.note(this.name, `closed by ${by}`);
     if (!this.#reading) this.#read();
+  }
+
+  /** Nothing more will come of it: it was told so, or its connection was never accepted. */
+  get isOver(): boolean {
+    return this.conn === undefined || this.closedBy !== undefined;
   }
 
   /** After everything is over. */

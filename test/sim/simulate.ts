@@ -97,7 +97,12 @@ class Run implements Stage {
     this.#turn();
     for (;;) {
       const next = Math.min(agenda.next, a.nextTimeout(), b.nextTimeout());
-      if (next === Infinity) break;
+      if (next === Infinity) {
+        if (this.#apps.every(([x, y]) => x.isOver && y.isOver)) break;
+        this.#stalled();
+        this.#turn();
+        continue;
+      }
       if (next > agenda.now) {
         agenda.now = next;
         this.#round = 0;
