@@ -88,7 +88,7 @@ export class TestDaemon {
 
   /** Runs another command of glasstcp against this daemon, inside the namespace. */
   cli(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> {
-    return this.#ns.run(process.execPath, [MAIN, command, "--control", this.control, ...args], options);
+    return this.#ns.run(process.execPath, [MAIN, command, ...args], { ...options, env: { ...process.env, ...options.env, GLASSTCP_CONTROL: this.control } });
   }
 
   /** @returns exit code and how long it took, milliseconds */
