@@ -503,7 +503,8 @@ export class Stack implements Outlet {
   #closeListener(l: Listener): void {
     this.#listeners.delete(l);
     const now = this.env.time();
-    for (const t of [...this.#connections.values()]) if (t.listener === l && t.state === "SYN-RECEIVED") reset(t, "9293-3.10.5", now);
+    // §3.10.4, LISTEN: nothing is sent; what the peer sends next finds no connection and is reset by that.
+    for (const t of [...this.#connections.values()]) if (t.listener === l && t.state === "SYN-RECEIVED") t.close("local", "9293-3.10.4", now);
   }
 
   readonly #accepted = (t: Tcb): void => {

@@ -63,7 +63,8 @@ function roomEdge(t: Tcb): Seq {
 export function advertise(t: Tcb): number {
   const room = roomEdge(t);
   const step = diff(t.rcv.edge, room);
-  if (step >= Math.min(t.options.receiveBuffer / 2, t.rcv.mss)) t.rcv.edge = room;
+  const worth = Math.min(t.options.receiveBuffer / 2, t.rcv.mss);
+  if (step >= worth || (step > 0 && !t.options.windowSteps && diff(t.rcv.nxt, room) >= worth)) t.rcv.edge = room;
   if (lt(t.rcv.edge, t.rcv.nxt)) t.rcv.edge = t.rcv.nxt;
   const unit = 1 << t.rcv.wscale;
   // Rounded up: rounding down would take back what an earlier segment promised (RFC 7323 §2.4).

@@ -1,6 +1,7 @@
 /** The face of the TCP core: what `stack/` and the users of a connection may call. Section names are RFC 9293 §3.9.1. */
 import type { Memory } from "../wire/memory.js";
 import type { Millis } from "./time.js";
+import type { TcpOptions } from "./options.js";
 import type { Status } from "./status.js";
 import type { Tcb } from "./tcb.js";
 import type { ConnectionUser } from "./user.js";
@@ -74,8 +75,11 @@ export class Connection {
   setKeepAlive(on: boolean, idleMs?: number, intervalMs?: number, probes?: number): void { calls.setKeepAlive(this.tcb, on, idleMs, intervalMs, probes); }
   /** Acknowledges at once for a while (on), or lets ACKs wait for company from now (off). */
   setQuickAck(on: boolean): void { calls.setQuickAck(this.tcb, on); }
-  /** RCV.BUFF, octets. The window scale stays what the handshake made it. @throws RangeError out of bounds */
-  setReceiveBuffer(octets: number): void { calls.setReceiveBuffer(this.tcb, octets); }
+  /**
+   * Changes options of this connection, such as `receiveBuffer` (a smaller one shuts the window slowly, as its right edge
+   * never moves back: SHLD-14) or `finWait2`. What the handshake agreed on stays. @throws RangeError out of bounds
+   */
+  configure(changes: Partial<TcpOptions>): void { calls.configure(this.tcb, changes); }
   /** Octets written and not acknowledged that the connection keeps. @throws RangeError out of bounds */
   setSendBuffer(octets: number): void { calls.setSendBuffer(this.tcb, octets); }
   /** User timeout (RFC 5482): how long sent data may stay unacknowledged. 0: the stack's default. Milliseconds. */

@@ -33,6 +33,8 @@ export const OPTIONS = {
   // Acknowledging
   delayedAck: num(40, 0, 499, "ms", "RFC 9293 §3.8.6.3 MUST-40 (below 500 ms); Linux 40", "how long an ACK may wait for company; 0: never waits"),
   ackEvery: num(2, 1, 64, "segments", "RFC 9293 §3.8.6.3 SHLD-18", "an ACK at least every so many full-sized segments"),
+  windowSteps: bool(true, "RFC 9293 §3.8.6.2.2", "the right edge moves only by a good piece; off: every ACK tells all the room there is, as BSD does"),
+  finInAcks: bool(false, "BSD's tcp_outflags", "an ACK sent while our FIN is unacknowledged bears the FIN again"),
   quickAcks: num(16, 0, 1_000, "segments", "Linux (tcp_enter_quickack_mode)", "ACKs at once at the start of a connection, while the peer's slow start waits for them"),
   strictAcks: bool(false, "RFC 5681 §4.2", "true: an ACK for every second segment even when several arrive in one wake-up (else one per wake-up: MUST-58, MUST-59)"),
 
@@ -40,6 +42,7 @@ export const OPTIONS = {
   initialRto: num(1_000, 1, 60_000, "ms", "RFC 6298 §2.1", "RTO before the first sample"),
   minRto: num(200, 1, 60_000, "ms", "RFC 6298 §2.4 says 1 s; Linux 200 ms, so do we", "floor of the RTO"),
   maxRto: num(120_000, 1_000, HOUR, "ms", "RFC 6298 §2.5 (at least 60 s)", "ceiling of the RTO and of probe intervals"),
+  rtoSlop: num(0, 0, 10_000, "ms", "FreeBSD net.inet.tcp.rexmit_slop", "added to every RTO but the first of a SYN"),
   synRetries: num(7, 0, 127, "times", "RFC 9293 §3.8.3 MUST-23 (3 minutes)", "SYNs sent again before an active open fails: 255 s"),
   synAckRetries: num(5, 0, 127, "times", "Linux tcp_synack_retries; RFC 4987 §3.3", "SYN,ACKs sent again: 63 s, for a half-open flood must not hold memory"),
   synLinearTimeouts: num(0, 0, 127, "times", "Linux tcp_syn_linear_timeouts", "first SYN timeouts that do not double"),

@@ -318,7 +318,8 @@ function sendAcks(t: Tcb, now: Millis): void {
   for (let i = 0; i < owed; i++) sendAck(t, now);
 }
 function sendAck(t: Tcb, now: Millis): void {
-  fill(t, t.snd.nxt, ACK, now);
+  const withFin = t.options.finInAcks && t.finSent && !t.finAcknowledged;
+  fill(t, withFin ? add(t.snd.nxt, -1) : t.snd.nxt, withFin ? FIN | ACK : ACK, now);
   t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
 }
 

@@ -20,7 +20,11 @@ export class RtoEstimator {
   }
 
   get hasSample(): boolean { return this.srtt >= 0; }
-  get rto(): number { return this.backoff === 0 ? this.#base : Math.min(this.#options.maxRto, this.#base * 2 ** this.backoff); }
+  get rto(): number {
+    const slop = this.#options.rtoSlop;
+    if (this.backoff === 0) return slop === 0 || this.srtt < 0 ? this.#base : Math.min(this.#options.maxRto, this.#base + slop);
+    return Math.min(this.#options.maxRto, this.#base * 2 ** this.backoff + slop);
+  }
   /** Without the back-off. */
   get base(): number { return this.#base; }
 

@@ -153,9 +153,9 @@ export function setSendBuffer(t: Tcb, octets: number): void {
   t.sendQueue.limit = validate({ sendBuffer: octets }).sendBuffer ?? octets;
   t.env.outlet.touched(t);
 }
-/** A larger buffer is told with the next window; a smaller one shuts the window slowly, as its right edge never moves back (SHLD-14). */
-export function setReceiveBuffer(t: Tcb, octets: number): void {
-  (t as { options: Readonly<TcpOptions> }).options = Object.freeze({ ...t.options, ...validate({ receiveBuffer: octets }) });
+/** Takes effect where an option is read as it is used; what the handshake agreed on stays. */
+export function configure(t: Tcb, changes: Partial<TcpOptions>): void {
+  (t as { options: Readonly<TcpOptions> }).options = Object.freeze({ ...t.options, ...validate({ ...changes }) });
 }
 export function setUserTimeout(t: Tcb, ms: number): void { t.userTimeout = ms > 0 ? ms : t.options.userTimeout; }
 
