@@ -45,6 +45,8 @@ export class Reassembly {
   #octets = 0;
   #whole: Memory | undefined;
   timeouts = 0;
+  /** Datagrams and fragments given up at the limit. */
+  shed = 0;
 
   constructor(limit: number, timeoutMs: number) {
     this.#limit = limit;
@@ -73,7 +75,10 @@ export class Reassembly {
     if (overlaps || pastEnd || endMoves || d.pieces.length >= PIECES_MAX) return this.#kill(d);
     if (this.#octets + length > this.#limit) {
       this.#shed(d);
-      if (this.#octets + length > this.#limit) return this.#kill(d);
+      if (this.#octets + length > this.#limit) {
+        this.shed++;
+        return this.#kill(d);
+      }
     }
     const at = offset + ip.headerLength;
     d.pieces.push({ start, end, bytes: b.slice(at, at + length) });
@@ -122,7 +127,9 @@ export class Reassembly {
   #shed(keep: Datagram): void {
     for (const d of this.#datagrams.values()) {
       if (this.#octets <= this.#limit * 0.75) return;
-      if (d !== keep) this.#forget(d);
+      if (d === keep) continue;
+      this.shed++;
+      this.#forget(d);
     }
   }
   #forget(d: Datagram): void {

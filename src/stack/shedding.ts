@@ -33,25 +33,25 @@ export class Shedding {
     if (t.countedOrphan) this.orphans--;
   }
 
-  /** A `limit` event for the operator, if none came in this second. */
-  tell(limit: string, value: number, now: Millis): void {
-    const shed = this.#oncePerSecond(limit, now);
+  /** A `limit` event for the operator, if none came in this second: its value, and how many were shed since the last one. */
+  tell(limit: string, value: number, now: Millis, count = 1): void {
+    const shed = this.#oncePerSecond(limit, now, count);
     if (shed > 0 && this.#env.wants("limit")) this.#env.emit({ kind: "limit", limit, value, shed });
   }
   /** The same for a full SYN backlog. */
   flood(halfOpen: number, connections: Iterable<Tcb>, cookiesSent: number, now: Millis): void {
-    if (!this.#env.wants("flood") || this.#oncePerSecond("flood", now) === 0) return;
+    if (!this.#env.wants("flood") || this.#oncePerSecond("flood", now, 1) === 0) return;
     const sources = new Set<number>();
     for (const t of connections) if (t.state === "SYN-RECEIVED") sources.add((t.path as Flow).remote);
     this.#env.emit({ kind: "flood", halfOpen, sources: sources.size, cookiesSent });
   }
 
-  /** @returns how often it was asked since it last said yes, or 0 for no */
-  #oncePerSecond(what: string, now: Millis): number {
+  /** @returns the counts since it last said yes, or 0 for no */
+  #oncePerSecond(what: string, now: Millis, count: number): number {
     const second = Math.floor(now / 1_000);
     let told = this.#told.get(what);
     if (told === undefined) this.#told.set(what, (told = { second: -1, shed: 0 }));
-    told.shed++;
+    told.shed += count;
     if (told.second === second) return 0;
     const shed = told.shed;
     told.second = second;
@@ -69,14 +69,14 @@ export class Shedding {
     }
     if (this.#timeWaits.size <= this.#limits.maxTimeWait) return undefined;
     const [oldest] = this.#timeWaits;
-    this.tell("maxTimeWait", this.#timeWaits.size, now);
+    this.tell("maxTimeWait", this.#limits.maxTimeWait, now);
     oldest?.close(oldest.closedBy ?? "local", "limit-time-wait", now);
     return oldest;
   }
   #countOrphan(t: Tcb, now: Millis): void {
     t.countedOrphan = true;
     if (++this.orphans <= this.#limits.maxOrphans) return;
-    this.tell("maxOrphans", this.orphans, now);
+    this.tell("maxOrphans", this.#limits.maxOrphans, now);
     reset(t, "limit-orphans", now, "limit");
   }
 }

@@ -9,7 +9,7 @@ import { DEFAULTS, type TcpOptions, validate } from "../tcp/options.js";
 import { PagePool } from "../tcp/pages.js";
 import { inClosed, inListen, segmentArrives } from "../tcp/segment-arrives.js";
 import { add, type Seq } from "../tcp/seq.js";
-import { Tcb } from "../tcp/tcb.js";
+import { TELL_WRITABLE, Tcb } from "../tcp/tcb.js";
 import type { Millis } from "../tcp/time.js";
 import { timeouts } from "../tcp/timeouts.js";
 import { output } from "../tcp/output.js";
@@ -109,6 +109,8 @@ export class Stack implements Outlet {
   #touchedCount = 0;
   #inTurn = false;
   #batchEnd: (() => void)[] = [];
+  /** What was told of when `#watch` last looked. */
+  readonly #watched = { memory: 0, challenges: 0, icmp: 0, resets: 0, fragments: 0 };
 
   // One of each, filled again for every frame.
   readonly #ip = new Ipv4Header();
@@ -129,6 +131,7 @@ export class Stack implements Outlet {
     this.#secret = config.secret;
     this.env = new Environment(new PagePool(config.memory ?? createMemory(this.limits.memory)), config.random, this.options.challengeAckLimit);
     this.env.outlet = this;
+    this.env.linkMtu = config.mtu;
     this.env.now = config.now ?? (0 as Millis);
     if (config.observer !== undefined) this.env.addObserver(config.observer);
     this.#demux = new Demux(config.secret[0] as number);
@@ -216,6 +219,14 @@ export class Stack implements Outlet {
   transmit(now: Millis): void {
     this.env.now = now;
     this.#inTurn = true;
+    do this.#workOff(now);
+    while (this.env.starved.size > 0 && this.env.pages.available > 0 && this.#feed());
+    this.#inTurn = false;
+    this.#out?.flush();
+    this.#watch(now);
+  }
+
+  #workOff(now: Millis): void {
     const touched = this.#touched;
     for (let i = 0; i < this.#touchedCount; i++) {
       const t = touched[i] as Tcb;
@@ -231,8 +242,31 @@ export class Stack implements Outlet {
       if (t.tell !== 0) this.touched(t);
     }
     this.#touchedCount = 0;
-    this.#inTurn = false;
-    this.#out?.flush();
+  }
+
+  /** Pages have come back: whoever could queue nothing may try again. @returns whether somebody will */
+  #feed(): boolean {
+    for (const t of this.env.starved) {
+      t.wantsSpace = false;
+      t.tell |= TELL_WRITABLE;
+      this.touched(t);
+    }
+    this.env.starved.clear();
+    return this.#touchedCount > 0;
+  }
+
+  /** What the core and the rates have shed, a line a second each at most. */
+  #watch(now: Millis): void {
+    const c = this.env.counters;
+    if (c.memoryDrops + c.memoryWaits !== this.#watched.memory) this.#watched.memory = this.#tell("memory", this.#watched.memory, c.memoryDrops + c.memoryWaits, now);
+    if (c.challengeAcksLimited !== this.#watched.challenges) this.#watched.challenges = this.#tell("challengeAckLimit", this.#watched.challenges, c.challengeAcksLimited, now);
+    if (this.#icmpRate.refused !== this.#watched.icmp) this.#watched.icmp = this.#tell("icmpRate", this.#watched.icmp, this.#icmpRate.refused, now);
+    if (this.#resetRate.refused !== this.#watched.resets) this.#watched.resets = this.#tell("resetRate", this.#watched.resets, this.#resetRate.refused, now);
+    if (this.#reassembly.shed !== this.#watched.fragments) this.#watched.fragments = this.#tell("maxFragments", this.#watched.fragments, this.#reassembly.shed, now);
+  }
+  #tell(limit: "memory" | "challengeAckLimit" | "icmpRate" | "resetRate" | "maxFragments", before: number, total: number, now: Millis): number {
+    this.#shedding.tell(limit, limit === "challengeAckLimit" ? this.options.challengeAckLimit : this.limits[limit], now, total - before);
+    return total;
   }
 
   nextTimeout(): Millis {
@@ -414,12 +448,10 @@ export class Stack implements Outlet {
     }
     if (listener.paused) {
       listener.overflows++;
+      this.#shedding.tell("acceptBacklog", listener.backlog, now);
       return this.env.drop(undefined, "accept-backlog");
     }
-    if (!this.#mayHold(source)) {
-      this.#shedding.tell(this.#demux.size >= this.limits.maxConnections ? "maxConnections" : "maxPerSource", this.#demux.size, now);
-      return this.env.drop(undefined, "limit-connections");
-    }
+    if (!this.#mayHold(source, now)) return;
     const flow = new Flow(address, seg.destinationPort, source, seg.sourcePort);
     const t = this.#create(flow, listener.options, true, NOBODY, now);
     t.listener = listener;
@@ -429,11 +461,12 @@ export class Stack implements Outlet {
     openPassively(t, seg, iss ?? this.#chooseIss(flow, now), now);
   }
 
-  /** RFC 4987 §3.6. @returns whether the ACK was a cookie of ours and made a connection */
+  /** RFC 4987 §3.6. @returns whether the ACK was a cookie of ours; then there is a connection, if another one may be */
   #cookieArrives(listener: Listener, address: number, source: number, seg: Segment, now: Millis): boolean {
     if (this.#cookieMode === "off" || listener.paused) return false;
     const offered = cookieIn(this.#cookies, seg, address, source, now);
-    if (offered === undefined || !this.#mayHold(source)) return false;
+    if (offered === undefined) return false;
+    if (!this.#mayHold(source, now)) return true;
     const t = this.#create(new Flow(address, seg.destinationPort, source, seg.sourcePort), listener.options, true, NOBODY, now);
     t.listener = listener;
     listener.halfOpen++;
@@ -443,9 +476,14 @@ export class Stack implements Outlet {
     return true;
   }
 
-  #mayHold(source: number): boolean {
-    if (this.#demux.size - this.#shedding.timeWaits >= this.limits.maxConnections) return false;
-    return this.limits.maxPerSource === 0 || (this.#perSource.get(source) ?? 0) < this.limits.maxPerSource;
+  /** Whether another connection may be; if not, the SYN or cookie is dropped, and the peer tries again. */
+  #mayHold(source: number, now: Millis): boolean {
+    const { maxConnections, maxPerSource } = this.limits, fromThere = this.#perSource.get(source) ?? 0;
+    const isFull = this.#demux.size - this.#shedding.timeWaits >= maxConnections;
+    if (!isFull && (maxPerSource === 0 || fromThere < maxPerSource)) return true;
+    this.#shedding.tell(isFull ? "maxConnections" : "maxPerSource", isFull ? maxConnections : maxPerSource, now);
+    this.env.drop(undefined, isFull ? "limit-connections" : "limit-per-source");
+    return false;
   }
 
   #backlogFull(listener: Listener, now: Millis): void {
@@ -486,6 +524,7 @@ export class Stack implements Outlet {
     this.#shedding.removed(t);
     this.#demux.delete(flow.local, flow.remote, flow.ports);
     this.#connections.delete(t.id);
+    if (this.env.starved.size > 0) this.env.starved.delete(t);
     this.#leaveHalfOpen(t);
     if (this.limits.maxPerSource > 0) {
       const n = (this.#perSource.get(flow.remote) ?? 1) - 1;

@@ -45,10 +45,14 @@ export interface TcpCounters {
   outOfOrderIn: number;
   duplicatesIn: number;
   memoryDrops: number;
+  /** SENDs that took less than there was room for, because the pages were short. */
+  memoryWaits: number;
 }
 
 export class Environment {
   readonly pages: PagePool;
+  /** MTU of our own link, octets. */
+  linkMtu = 1_500;
   readonly random: () => number;
   outlet!: Outlet;
   /** The time of the turn that runs, or of the last one. */
@@ -58,7 +62,7 @@ export class Environment {
   readonly counters: TcpCounters = {
     activeOpens: 0, passiveOpens: 0, established: 0, attemptFails: 0, resetsIn: 0, resetsOut: 0, segmentsIn: 0, segmentsOut: 0, retransmits: 0, fastRetransmits: 0,
     timeouts: 0, tailLossProbes: 0, spuriousRecoveries: 0, challengeAcks: 0, challengeAcksLimited: 0, pawsDrops: 0, zeroWindowProbes: 0, keepAliveProbes: 0,
-    outOfOrderIn: 0, duplicatesIn: 0, memoryDrops: 0,
+    outOfOrderIn: 0, duplicatesIn: 0, memoryDrops: 0, memoryWaits: 0,
   };
   /** How often each rule was applied. */
   readonly ruleHits: Record<RuleId, number> = Object.fromEntries(Object.keys(RULES).map((id) => [id, 0])) as Record<RuleId, number>;
@@ -69,6 +73,9 @@ export class Environment {
   #call: "OPEN" | "SEND" | "RECEIVE" | "CLOSE" | "ABORT" | undefined;
   #timer: TimerName | undefined;
   #icmp: { type: number; code: number } | undefined;
+
+  /** Connections that could queue nothing for lack of pages: no ACK will come to tell them when to try again. */
+  readonly starved = new Set<Tcb>();
 
   /** The current second of the challenge ACK limit, and what is left of its jittered allowance. */
   #challengeSecond = -1;
@@ -115,6 +122,12 @@ export class Environment {
   drop(tcb: Tcb | undefined, rule: RuleId): void {
     this.ruleHits[rule]++;
     if (this.wants("drop")) this.emit({ kind: "drop", conn: tcb?.who(), rule, detail: this.#segment === undefined ? undefined : this.cause() });
+  }
+
+  /** A SEND took less than there was room for. */
+  memoryShort(t: Tcb): void {
+    this.counters.memoryWaits++;
+    if (t.sendQueue.length === 0) this.starved.add(t);
   }
 
   /**

@@ -106,7 +106,6 @@ export function takeSynOptions(t: Tcb, seg: Segment, now: Millis): void {
     t.snd.wscale = 0;
     t.rcv.wscale = 0;
   }
-  if (o.userTimeoutOption && seg.userTimeoutMs >= 0) t.peerUserTimeout = seg.userTimeoutMs;
   // RFC 3168 §6.1.1: SYN with ECE and CWR asks; SYN,ACK with ECE alone agrees.
   const asks = (seg.ctl & (ECE | CWR)) === (ECE | CWR), agrees = (seg.ctl & (ECE | CWR)) === ECE;
   t.ecn = t.state === "SYN-SENT" && seg.ctl & ~SYN & 16 ? o.ecn === "on" && agrees : o.ecn !== "off" && asks;

@@ -3,7 +3,7 @@
  * the docs are made from this table.
  */
 
-export interface NumberOption { readonly kind: "number"; readonly default: number; readonly min: number; readonly max: number; readonly unit: "ms" | "octets" | "segments" | "times" | "per second" | "count"; readonly source: string; readonly why: string }
+export interface NumberOption { readonly kind: "number"; readonly default: number; readonly min: number; readonly max: number; readonly unit: "ms" | "octets" | "segments" | "times" | "per second" | "octets per second" | "count"; readonly source: string; readonly why: string }
 interface BooleanOption { readonly kind: "boolean"; readonly default: boolean; readonly source: string; readonly why: string }
 interface ChoiceOption<T extends string> { readonly kind: "choice"; readonly default: T; readonly choices: readonly T[]; readonly source: string; readonly why: string }
 export type OptionSpec = NumberOption | BooleanOption | ChoiceOption<string>;
@@ -80,6 +80,13 @@ export const OPTIONS = {
   finWait2: num(MINUTE, 0, HOUR, "ms", "Linux tcp_fin_timeout", "how long an orphan stays in FIN-WAIT-2; a half-close is never timed out"),
   ignoreTimeWaitReset: bool(true, "RFC 1337 F1", "an RST does not end TIME-WAIT"),
   reuseTimeWait: bool(true, "RFC 6191, RFC 9293 MAY-2", "a newer SYN opens the connection again from TIME-WAIT"),
+
+  // Connections that cost too much: all off, as RFC 9293 has no such limits
+  idleTimeout: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks", "reset when no text went either way for so long (keep-alive probes are no text); 0: may rest for ever"),
+  zeroWindowTimeout: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks; RFC 9293 §3.8.6.1 sets no limit", "reset when text waits before a shut window for so long, even if probes are answered; 0: for ever"),
+  minSendRate: num(0, 0, 1 << 30, "octets per second", "slow readers", "reset when less than this is acknowledged per second, over minSendRatePeriod, while more waits; 0: as slowly as it likes"),
+  minSendRatePeriod: num(30_000, 1_000, HOUR, "ms", "slow readers", "over which minSendRate is taken"),
+  maxAge: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks, slow senders", "reset when a connection is so old, whatever it does; 0: no limit"),
 
   // Protection
   strictReset: bool(true, "RFC 5961 §3.2", "an RST counts only at exactly RCV.NXT; else a challenge ACK"),

@@ -2,11 +2,13 @@
 import { ACK, CWR, ECE, FIN, PSH, RST, SYN, URG } from "../wire/segment.js";
 import { SegmentHeader } from "../wire/tcp.js";
 import { acknowledged, advertise } from "./acknowledge.js";
+import { windowIsShut } from "./bounds.js";
 import { initialWindow } from "./handshake.js";
 import type { Sent } from "./scoreboard.js";
 import { add, diff, gt, leq, lt, min, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
+import { offerUserTimeout } from "./user-timeout.js";
 
 /** Filled for each segment; the outlet reads it before the next is made. */
 const header = new SegmentHeader();
@@ -51,7 +53,7 @@ function sendSyn(t: Tcb, now: Millis): void {
   header.tsEcr = received ? t.ts.recent : 0;
   // RFC 3168 §6.1.1; without ECN from the second try on, as a middlebox may not like it (§6.1.1.1).
   if (received ? t.ecn : o.ecn === "on" && !again) header.ctl |= received ? ECE : ECE | CWR;
-  if (o.userTimeoutOption && t.userTimeout > 0) header.userTimeoutSeconds = Math.ceil(t.userTimeout / 1_000);
+  offerUserTimeout(t, header);
   if (first !== undefined) {
     t.board.sentAgain(first, now);
     countRetransmission(t, 0);
@@ -231,6 +233,7 @@ function worthASegment(t: Tcb, length: number, size: number, available: number, 
 /** Nothing fits: the persist timer probes a shut window, or sends what fits a silly one (§3.8.6.1, §3.8.6.2.1 (4)). */
 function windowShut(t: Tcb, now: Millis): void {
   if (t.board.isEmpty && !t.timers.isArmed("persist")) t.timers.arm("persist", after(now, t.rtt.rto));
+  if (t.snd.wnd === 0) windowIsShut(t, now);
   limited(t, "rwnd", now);
 }
 
@@ -320,6 +323,8 @@ function sendAcks(t: Tcb, now: Millis): void {
 function sendAck(t: Tcb, now: Millis): void {
   const withFin = t.options.finInAcks && t.finSent && !t.finAcknowledged;
   fill(t, withFin ? add(t.snd.nxt, -1) : t.snd.nxt, withFin ? FIN | ACK : ACK, now);
+  // On a pure ACK, where it takes no room from text.
+  offerUserTimeout(t, header);
   t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
 }
 

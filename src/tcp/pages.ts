@@ -3,6 +3,8 @@ import type { Memory } from "../wire/memory.js";
 
 /** Octets per page. A 64 KiB super-segment spans at most five, within the eight pieces that a frame may gather. */
 export const PAGE = 16_384;
+/** Pages that a connection may have however little is left. */
+const FEW = 4;
 /** Pages that only received text may take. */
 const RESERVE = 64;
 
@@ -24,6 +26,13 @@ export class PagePool {
   get used(): number { return this.capacity - this.#count; }
   /** Pages left for whoever may not touch the reserve. */
   get available(): number { return Math.max(0, this.#count - RESERVE); }
+  /**
+   * Whether who holds `held` pages may take one more: a few always, more only up to a quarter of what is left. However many
+   * connections hold all they can get, something is left for the next (dynamic thresholds: Choudhury and Hahne, 1998).
+   */
+  allows(held: number): boolean { return held < FEW || held < this.available >> 2; }
+  /** Text beyond a gap is the least valuable: the peer has it still (RFC 2018 §8). It leaves a quarter to all else. */
+  allowsBeyondGap(held: number): boolean { return this.available > this.capacity >> 2 && this.allows(held); }
   /** Offset of a page in `memory`, or -1 when none is left. */
   take(): number { return this.#count === 0 ? -1 : (this.#free[--this.#count] as number); }
   /** The same for what is to be sent: it leaves the reserve, so that what has arrived and was promised a place gets it. */

@@ -64,6 +64,8 @@ export class ReceiveQueue {
     if (length === 0) return 0;
     // Lent text is promised a place before it is counted as received.
     if (this.#pool.available < length / PAGE + 2) return -1;
+    // What fills a gap is judged without what lies beyond it, or the gap would stay.
+    if (gt(at, this.next) ? !this.#pool.allowsBeyondGap(this.#pages?.size ?? 0) : !this.#pool.allows(this.readable >>> 14)) return -1;
     if (at === this.next && this.ranges.length === 0) {
       if (!this.settle()) return -1;
       this.#lent = memory;

@@ -24,9 +24,14 @@ export const TCP_RULES = {
   "4987-backlog": "SYN backlog full: SYN dropped or answered by a cookie",
   "4987-cookie": "ACK carries a valid SYN cookie: connection made",
   "accept-backlog": "accept backlog full: the last ACK of the handshake is not taken yet",
-  "limit-connections": "limit of connections, in all or per source: SYN dropped",
+  "limit-connections": "limit of connections: SYN or cookie dropped",
+  "limit-per-source": "limit of connections of one address: SYN or cookie dropped",
   "limit-time-wait": "limit of TIME-WAIT entries: the oldest goes",
   "limit-orphans": "limit of orphans: RST",
+  "limit-age": "older than maxAge: RST",
+  "limit-idle": "no text for idleTimeout: RST",
+  "limit-zero-window": "text waited before a shut window for zeroWindowTimeout: RST",
+  "limit-slow-reader": "less was acknowledged than minSendRate: RST",
   "limit-rate": "limit of replies per second: not answered",
 
   // SYN-SENT
@@ -85,6 +90,9 @@ export const TCP_RULES = {
   "5927-4.1": "ICMP quotes a sequence number that is not outstanding: dropped",
   "9293-3.9.2.2-soft": "soft ICMP error: told to the user",
   "1191-3": "too big for the path: smaller segments",
+  "4821-7.7": "nothing gets through: a smaller path MTU is assumed",
+  "4821-7.6.1": "a larger probe arrived: the path takes it",
+  "4821-7.6.2": "a larger probe was lost alone: too large for the path, and no congestion",
   "6633": "source quench: dropped",
 
   // Congestion and recovery

@@ -2,12 +2,14 @@
 import { ACK, CWR, FIN, RST, type Segment, SYN, URG } from "../wire/segment.js";
 import { CE } from "../wire/ipv4.js";
 import { ackNow, ackText, ackUnacceptable, challenge } from "./acknowledge.js";
+import { armBounds } from "./bounds.js";
 import type { Environment } from "./environment.js";
 import { initializeCongestion, takeSynOptions } from "./handshake.js";
 import { add, diff, gt, inWindow, leq, lt, seq, type Seq } from "./seq.js";
 import { armKeepAlive } from "./keep-alive.js";
 import { TELL_DRAINED, TELL_ENDED, TELL_ESTABLISHED, TELL_READABLE, TELL_URGENT, TELL_WRITABLE, type Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
+import { takeUserTimeout } from "./user-timeout.js";
 
 /** A step either lets the segment go on or ends its processing ("drop the segment and return"). */
 type Step = "go on" | "stop";
@@ -41,6 +43,7 @@ export function segmentArrives(t: Tcb, seg: Segment, now: Millis): "reopen" | un
   t.stats.segmentsIn += seg.segments;
   t.lastReceivedAt = now;
   t.keepAliveSent = 0;
+  if (seg.userTimeoutMs > 0) takeUserTimeout(t, seg);
   if (t.state === "SYN-SENT") return inSynSent(t, seg, now), undefined; // §3.10.7.3
   return inOtherStates(t, seg, now); // §3.10.7.4, "Otherwise"
 }
@@ -346,6 +349,7 @@ function updateWindow(t: Tcb, seg: Segment, ack: Seq): boolean {
   const before = t.snd.wnd;
   setWindow(t, seg, seg.window << t.snd.wscale);
   if (t.snd.wnd === before) return false;
+  if (t.snd.wnd > 0) t.shutSince = -1;
   if (t.snd.wnd > before && t.timers.isArmed("persist")) windowReopened(t);
   return true;
 }
@@ -373,7 +377,7 @@ function spaceFreed(t: Tcb): void {
 function established(t: Tcb, now: Millis): void {
   t.env.counters.established++;
   t.tell |= TELL_ESTABLISHED;
-  t.timers.disarm("user");
+  armBounds(t, now);
   armKeepAlive(t, now);
 }
 

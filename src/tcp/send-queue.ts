@@ -42,6 +42,8 @@ export class SendQueue {
   #first = 0;
   /** Position of `base`, and of the end. Plain numbers: exact to 2^53 octets. */
   #head = 0;
+  /** Pages of the pool that this holds. */
+  #held = 0;
 
   constructor(pool: PagePool, limit: number) {
     this.#pool = pool;
@@ -147,7 +149,11 @@ export class SendQueue {
     else this.#chunks.length = 0;
     this.#first = 0;
   }
-  #release(chunk: Chunk): void { if (chunk.page >= 0) this.#pool.give(chunk.page); }
+  #release(chunk: Chunk): void {
+    if (chunk.page < 0) return;
+    this.#held--;
+    this.#pool.give(chunk.page);
+  }
   #push(chunk: Chunk): void {
     chunk.start = this.#head + this.length;
     this.#chunks.push(chunk);
@@ -156,8 +162,9 @@ export class SendQueue {
   #tail(): Chunk | undefined {
     const last = this.#chunks[this.#chunks.length - 1];
     if (last !== undefined && this.#first < this.#chunks.length && last.page >= 0 && last.length < PAGE) return last;
-    const page = this.#pool.takeForSending();
+    const page = this.#pool.allows(this.#held) ? this.#pool.takeForSending() : -1;
     if (page < 0) return undefined;
+    this.#held++;
     const chunk = new Chunk(this.#pool.memory, page, page);
     this.#push(chunk);
     return chunk;

@@ -172,6 +172,10 @@ export class Tcb implements Window {
   keepAliveProbes: number;
   keepAliveSent = 0;
   userTimeout: number;
+  /** CHANGEABLE of RFC 5482 §3.1: false once the application has set the timeout. */
+  userTimeoutChangeable = true;
+  /** The value that the peer was last told; 0 for none. */
+  userTimeoutTold = 0;
   /** RFC 5482: what the peer advertised, ms; 0 if nothing. */
   peerUserTimeout = 0;
   wantsDrain = false;
@@ -183,6 +187,11 @@ export class Tcb implements Window {
   probes = 0;
   /** When the oldest unacknowledged octet was first sent again or probed; -1 when none is. */
   troubleSince = -1;
+  /** Since when something waits before a shut window; -1 when nothing does. */
+  shutSince = -1;
+  /** The period of minSendRate that runs, and the `bytesAcked` that it must reach. */
+  periodStart = -1;
+  periodTarget = 0;
   /** What held the sender back when it last stopped, and since when. */
   limitedBy: "app" | "rwnd" | "cwnd" | "none" = "none";
   limitedSince = 0;

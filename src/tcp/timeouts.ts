@@ -1,12 +1,15 @@
 /** RFC 9293 §3.10.8, timeouts: its three, and those that later RFCs added. */
 import { RST, SYN } from "../wire/segment.js";
 import { ackNow } from "./acknowledge.js";
+import { boundBroken } from "./bounds.js";
 import { armKeepAlive } from "./keep-alive.js";
 import { probeAlive, probeTail, probeWindow, resetHeader } from "./output.js";
 import type { RuleId } from "./rules.js";
 import { TELL_RETRANSMITTING, type Tcb } from "./tcb.js";
-import { after, type Millis } from "./time.js";
+import { after, Millis } from "./time.js";
 import type { TimerName } from "./timers.js";
+import { reset } from "./user-calls.js";
+import { userTimeoutOf } from "./user-timeout.js";
 
 /** Runs what is due, in the fixed order of TIMERS. */
 export function timeouts(t: Tcb, now: Millis): void {
@@ -26,10 +29,15 @@ function run(t: Tcb, name: TimerName, now: Millis): void {
     case "delayedAck":
     case "pace": return ackNow(t);
     case "keepAlive": return keepAlive(t, now);
-    case "user": return giveUp(t, "9293-3.10.8-user", now);
+    case "user": return bounds(t, now);
     case "finWait2": return giveUp(t, "fin-wait-2-orphan", now);
     case "timeWait": return t.close(t.closedBy ?? "local", "9293-3.10.8-time-wait", now);
   }
+}
+
+function bounds(t: Tcb, now: Millis): void {
+  const rule = boundBroken(t, now);
+  if (rule !== undefined) reset(t, rule, now, "limit");
 }
 
 function tell(t: Tcb, timer: TimerName, n: number): void {
@@ -43,7 +51,7 @@ function retransmission(t: Tcb, now: Millis): void {
   if (t.troubleSince < 0) t.troubleSince = now;
   tell(t, "retransmit", t.retransmissions);
   if (t.state === "SYN-SENT" || t.state === "SYN-RECEIVED") return synTimedOut(t, now);
-  if (timedOutForGood(t, now)) return giveUp(t, t.userTimeout > 0 ? "9293-3.10.8-user" : "9293-3.8.3-R2", now);
+  if (timedOutForGood(t, now)) return giveUp(t, userTimeoutOf(t) > 0 ? "9293-3.10.8-user" : "9293-3.8.3-R2", now);
   if (t.retransmissions === t.options.retries1) {
     t.env.hit("9293-3.8.3-R1");
     t.tell |= TELL_RETRANSMITTING;
@@ -53,7 +61,13 @@ function retransmission(t: Tcb, now: Millis): void {
   t.pmtuSearch?.timedOut(t, now);
   t.recovery.timedOut(now);
   t.rtt.timedOut();
-  t.timers.arm("retransmit", after(now, t.rtt.rto));
+  // Not past the user timeout, which is to be kept to the instant (as Linux clamps it).
+  t.timers.arm("retransmit", Millis(Math.min(after(now, t.rtt.rto), userDeadline(t))));
+}
+/** When the oldest unacknowledged octet has waited as long as the user allows; never, where retransmissions are counted. */
+function userDeadline(t: Tcb): number {
+  const limit = userTimeoutOf(t), first = t.board.first;
+  return limit > 0 && first !== undefined ? first.firstSentAt + limit : Infinity;
 }
 
 function synTimedOut(t: Tcb, now: Millis): void {
@@ -76,7 +90,7 @@ function synTimedOut(t: Tcb, now: Millis): void {
 
 /** R2 (§3.8.3) as a count, or the user timeout (RFC 5482) as a time. */
 function timedOutForGood(t: Tcb, now: Millis): boolean {
-  if (t.userTimeout > 0) return t.troubleSince >= 0 && now - t.troubleSince + t.rtt.rto > t.userTimeout && now - t.troubleSince > 0;
+  if (userTimeoutOf(t) > 0) return now >= userDeadline(t);
   return t.retransmissions > (t.orphan ? t.options.orphanRetries : t.options.retries2);
 }
 
@@ -94,8 +108,9 @@ function persist(t: Tcb, now: Millis): void {
   t.probes++;
   if (t.troubleSince < 0) t.troubleSince = now;
   const most = t.orphan ? t.options.orphanRetries : t.options.retries2;
+  const limit = userTimeoutOf(t);
   const silent = now - t.lastReceivedAt > t.rtt.rto;
-  if ((silent && t.probes > most) || (t.orphan && t.probes > most) || (t.userTimeout > 0 && now - t.troubleSince >= t.userTimeout)) return giveUp(t, "9293-3.8.6.1", now);
+  if ((silent && t.probes > most) || (t.orphan && t.probes > most) || (limit > 0 && now - t.troubleSince >= limit)) return giveUp(t, "9293-3.8.6.1", now);
   tell(t, "persist", t.probes);
   t.timers.disarm("retransmit");
   t.timers.arm("persist", after(now, t.rtt.rto));
@@ -114,7 +129,8 @@ function keepAlive(t: Tcb, now: Millis): void {
   // of it now may be too little to move the clock, and the timer would be due for ever.
   const due = t.lastReceivedAt < 0 ? now : after(t.lastReceivedAt as Millis, t.keepAliveIdle);
   if (t.keepAliveSent === 0 && due > now) return t.timers.arm("keepAlive", due);
-  const expired = t.userTimeout > 0 ? t.keepAliveSent > 0 && quiet >= t.userTimeout : t.keepAliveSent >= t.keepAliveProbes;
+  const limit = userTimeoutOf(t);
+  const expired = limit > 0 ? t.keepAliveSent > 0 && quiet >= limit : t.keepAliveSent >= t.keepAliveProbes;
   if (expired) return giveUp(t, "9293-3.8.4", now);
   t.keepAliveSent++;
   tell(t, "keepAlive", t.keepAliveSent);

@@ -10,7 +10,7 @@ export const TIMERS = [
   "delayedAck", // RFC 9293 §3.8.6.3
   "pace", // room in the window that silly-window avoidance holds back (RFC 9293 §3.8.6.2.1 override), cork
   "keepAlive", // RFC 9293 §3.8.4
-  "user", // RFC 9293 §3.8.3, RFC 5482
+  "user", // what the operator allows a connection: idle time, stalls, age (bounds.ts)
   "finWait2", // an orphan in FIN-WAIT-2
   "timeWait", // 2 MSL
 ] as const;

@@ -27,7 +27,10 @@ export function sendShared(t: Tcb, memory: Memory, offset: number, length: numbe
   return queued(t, t.sendQueue.appendShared(memory, offset, length), length);
 }
 function queued(t: Tcb, taken: number, length: number): number {
-  if (taken < length) t.wantsSpace = true;
+  if (taken < length) {
+    t.wantsSpace = true;
+    if (taken < Math.min(length, t.sendQueue.space + taken)) t.env.memoryShort(t);
+  }
   if (taken > 0) t.env.outlet.touched(t);
   return taken;
 }
@@ -157,7 +160,11 @@ export function setSendBuffer(t: Tcb, octets: number): void {
 export function configure(t: Tcb, changes: Partial<TcpOptions>): void {
   (t as { options: Readonly<TcpOptions> }).options = Object.freeze({ ...t.options, ...validate({ ...changes }) });
 }
-export function setUserTimeout(t: Tcb, ms: number): void { t.userTimeout = ms > 0 ? ms : t.options.userTimeout; }
+export function setUserTimeout(t: Tcb, ms: number): void {
+  t.userTimeout = ms > 0 ? ms : t.options.userTimeout;
+  // RFC 5482 §3.1: a timeout that the application sets is not the peer's to change.
+  t.userTimeoutChangeable = ms <= 0;
+}
 
 /** §3.10.6. */
 export function status(t: Tcb, now: Millis): Status {

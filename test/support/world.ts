@@ -1,5 +1,6 @@
 /** Two stacks on a pair of devices in virtual time: nothing waits, and every run is the same. */
 import { createPair, type Pair, type PairOptions } from "../../src/device/pair.js";
+import type { Device } from "../../src/device/device.js";
 import { Stack, type StackConfig } from "../../src/stack/stack.js";
 import type { TcpEvent } from "../../src/tcp/events.js";
 import { Millis, NEVER } from "../../src/tcp/time.js";
@@ -26,7 +27,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-export function world(options: { a?: Partial<StackConfig>; b?: Partial<StackConfig>; pair?: PairOptions; record?: readonly string[] } = {}): World {
+export function world(options: { a?: Partial<StackConfig>; b?: Partial<StackConfig>; pair?: PairOptions; wrap?: (device: Device) => Device; record?: readonly string[] } = {}): World {
   const pair = createPair({ schedule: () => {}, ...options.pair });
   const events: World["events"] = { a: [], b: [] };
   const record = new Set(options.record ?? ["transition", "closed", "drop", "reset", "refused"]);
@@ -38,7 +39,7 @@ export function world(options: { a?: Partial<StackConfig>; b?: Partial<StackConf
       observer: { wants: (k) => record.has(k), event: (e) => { events[side].push(e); } },
       ...options[side],
     });
-    const device = pair[side];
+    const device = side === "a" && options.wrap !== undefined ? options.wrap(pair.a) : pair[side];
     stack.attach(device.rx, device.tx, device.offload);
     device.start({
       readable() {

@@ -27,7 +27,11 @@ export interface CongestionControl {
   idle(now: Millis, idleMs: number): void;
 }
 
-/** RFC 5681 §3.1: at most one SMSS per ACK (RFC 3465 with L = 2 where an ACK covers two), up to ssthresh. @returns octets left over */
+/**
+ * Slow start: the window grows by all that an ACK covers, up to ssthresh. RFC 5681 §3.1 says at most one SMSS per ACK and
+ * RFC 3465 two; Linux and QUIC (RFC 9002 §7.3.1) grow as here, for one ACK of a modern receiver covers many segments.
+ * @returns octets left over
+ */
 export function slowStart(w: Window, octets: number): number {
   const room = Math.max(0, w.ssthresh - w.cwnd);
   const growth = Math.min(octets, room);

@@ -1,0 +1,109 @@
+/**
+ * Packetization layer path MTU discovery (RFC 4821): finds the path's MTU where no ICMP comes back. It sleeps until
+ * timeouts suggest a black hole, falls back to a size that is likely to work, and searches upwards from there with single
+ * larger segments. Sizes are of the whole IP packet, octets (§5.1).
+ */
+import { setMss } from "./handshake.js";
+import { diff, geq, type Seq } from "./seq.js";
+import type { Tcb } from "./tcb.js";
+import { after, type Millis } from "./time.js";
+
+/** search_low to begin with (§7.2). */
+const LIKELY = 1_024;
+/** IPv4's least MTU (§7.7, RFC 791 §3.1). */
+const LEAST = 68;
+/** The search is over when the range is this small. */
+const CONVERGED = 16;
+/** Probing anew: 10 minutes (§7.3; 5 are the least). */
+const ANEW = 600_000;
+/** Timeouts in a row that mean that nothing gets through (§7.7). */
+const FULL_STOP = 2;
+const HEADERS = 40;
+
+export class PathMtuSearch {
+  low = 0;
+  high = 0;
+  /** A black hole was met: the search runs. */
+  active = false;
+  /** The probe that is out, and its packet size. */
+  probeStart: Seq | undefined;
+  probeEnd: Seq | undefined;
+  probeMtu = 0;
+  /** The segment that goes out now is a probe: it is sent whole, whatever the MSS. */
+  sending = false;
+  #notBefore = -Infinity as Millis;
+
+  /** Another timeout: a second one in a row is a black hole (§7.7); later ones halve down to the least that IP promises. */
+  timedOut(t: Tcb, now: Millis): void {
+    this.#forgetProbe();
+    if (t.retransmissions < FULL_STOP || t.snd.pmtu <= LEAST) return;
+    if (!this.active) {
+      this.active = true;
+      this.high = Math.min(t.snd.pmtu, t.snd.peerMss + HEADERS);
+      this.low = Math.min(LIKELY, t.snd.pmtu);
+    } else if (t.snd.pmtu <= this.low) this.low = Math.max(LEAST, this.low >> 1);
+    this.#use(t, this.low);
+    this.#notBefore = after(now, t.rtt.rto);
+    t.env.hit("4821-7.7");
+  }
+
+  /** §7.4. @returns text of the probe to send now, octets; 0 for none */
+  probeText(t: Tcb, available: number, usable: number, room: number, now: Millis): number {
+    if (!this.active || this.probeEnd !== undefined || now < this.#notBefore || t.recovery.phase !== "open") return 0;
+    if (this.high - this.low <= CONVERGED) {
+      // §7.3: after ten minutes the path may have become another one.
+      this.high = Math.max(this.high, Math.min(t.env.linkMtu, t.snd.peerMss + HEADERS));
+      this.#notBefore = after(now, ANEW);
+      return 0;
+    }
+    const mtu = Math.min(this.high, Math.max(this.low + 1, (this.low + this.high + 1) >> 1));
+    const text = mtu - HEADERS - (t.ts.on ? 12 : 0);
+    // Enough behind it that its loss is seen by what arrives after it (§7.4).
+    const behind = (t.options.dupThresh + 1) * t.mss;
+    if (available < text + behind || usable < text + behind || room < text + behind) return 0;
+    this.probeMtu = mtu;
+    return text;
+  }
+  sent(start: Seq, end: Seq): void {
+    this.probeStart = start;
+    this.probeEnd = end;
+  }
+
+  /** §7.6.1: the probe arrived. The window stays what it is in octets (§4). */
+  acknowledged(t: Tcb, una: Seq, now: Millis): void {
+    if (this.probeEnd === undefined || !geq(una, this.probeEnd)) return;
+    this.low = this.probeMtu;
+    this.#forgetProbe();
+    this.#use(t, this.low);
+    this.#notBefore = this.high - this.low <= CONVERGED ? after(now, ANEW) : now;
+    t.env.hit("4821-7.6.1");
+  }
+
+  /**
+   * Something was marked lost. A probe that is lost alone says that it was too large and nothing of congestion (§7.6.2);
+   * with others it says nothing (§7.6.4). @returns whether it was the probe alone
+   */
+  lost(t: Tcb, now: Millis): boolean {
+    const start = this.probeStart, end = this.probeEnd;
+    if (start === undefined || end === undefined) return false;
+    const first = t.board.lost.head;
+    if (first === undefined) return false;
+    const alone = geq(first.start, start) && geq(end, t.board.lost.tail?.end as Seq) && diff(start, end) >= t.board.lost.octets;
+    if (geq(end, first.start)) this.#forgetProbe();
+    if (!alone) return false;
+    this.high = Math.max(this.low, this.probeMtu - 1);
+    // §4: suppressing the reduction is rate limited.
+    this.#notBefore = after(now, 5 * t.rtt.rto);
+    t.env.hit("4821-7.6.2");
+    return true;
+  }
+
+  #forgetProbe(): void {
+    this.probeStart = undefined;
+    this.probeEnd = undefined;
+  }
+  #use(t: Tcb, mtu: number): void {
+    t.snd.pmtu = mtu;
+    setMss(t);
+  }
+}
