@@ -116,6 +116,7 @@ const FREEBSD_KEYS: Readonly<Record<string, Setter>> = {
   insecure_rst: (v) => ({ strictReset: !on(v) }),
   insecure_syn: (v) => ({ strictSyn: !on(v) }),
   rexmit_initial: (v) => ({ initialRto: Number(v) }),
+  rexmit_slop: (v) => ({ rtoSlop: Number(v) }),
   rexmit_min: (v) => ({ minRto: Number(v) }),
   delacktime: (v) => ({ delayedAck: Number(v) }),
   delayed_ack: (v) => (on(v) ? {} : { delayedAck: 0 }),
@@ -133,7 +134,7 @@ const FREEBSD_KEYS: Readonly<Record<string, Setter>> = {
 
 /** Keys without an entry do not change what this stack does. `glass.NAME` is an option of ours by its own name. */
 function setKey(key: string, value: string, s: Settings, at: Command): void {
-  const linux = /^net\.ipv[46]\.(?:conf\.\w+\.)?(\w+)$/.exec(key)?.[1];
+  const linux = /^net\.ipv4\.(?:conf\.\w+\.)?(\w+)$/.exec(key)?.[1];
   if (linux === "tcp_rmem" || linux === "tcp_wmem") {
     const [, dflt, most] = value.split(/[\s,]+/).map(Number);
     if (linux === "tcp_rmem") {

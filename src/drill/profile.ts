@@ -29,7 +29,7 @@ const LINUX: Partial<TcpOptions> = {
 
 const FREEBSD: Partial<TcpOptions> = {
   receiveBuffer: 65_536, windowScale: 6, initialReceiveWindow: 65_535, sendBuffer: 65_536, initialWindow: 10, congestion: "reno", hystart: false, rack: false, tailLossProbe: false,
-  initialRto: SECOND, minRto: 30, maxRto: 64 * SECOND, synRetries: 11, synAckRetries: 3, delayedAck: 40, quickAcks: 0, strictAcks: true, slowStartAfterIdle: true, ecn: "passive",
+  initialRto: SECOND, minRto: 30, rtoSlop: 200, maxRto: 64 * SECOND, windowSteps: false, finInAcks: true, synRetries: 11, synAckRetries: 3, delayedAck: 40, quickAcks: 0, strictAcks: true, slowStartAfterIdle: true, ecn: "passive",
   invalidAckInterval: 0, ignoreTimeWaitReset: false,
 };
 

@@ -36,6 +36,8 @@ export function setOption(s: Socket, a: Args, ctx: CallContext): Outcome {
   checkLevel(a, name, level);
   const number = (): number => numberOf(value, "the value", a.position);
   const { conn } = s;
+  const size = a.number(4, "the length");
+  if (size < (name === "SO_LINGER" ? 8 : name === "TCP_CONGESTION" ? 1 : 4)) return fail("EINVAL");
   switch (name) {
     case "TCP_NODELAY": s.noDelay = number() !== 0; conn?.setNoDelay(s.noDelay); return ok;
     case "TCP_CORK": s.cork = number() !== 0; conn?.setCork(s.cork); return ok;
@@ -50,7 +52,11 @@ export function setOption(s: Socket, a: Args, ctx: CallContext): Outcome {
       s.linger = { onoff: numberOf(onoff, "onoff", value), linger: numberOf(linger, "linger", value) };
       return ok;
     }
-    case "TCP_LINGER2": s.linger2 = number(); s.options = { ...s.options, finWait2: Math.max(0, number() * 1_000) }; return ok;
+    case "TCP_LINGER2":
+      s.linger2 = number();
+      s.options = { ...s.options, finWait2: Math.max(0, number() * 1_000) };
+      conn?.configure({ finWait2: Math.max(0, number() * 1_000) });
+      return ok;
     case "TCP_MAXSEG": if (number() < 88 || number() > 32_767) return fail("EINVAL"); s.maxSegment = number(); s.options = { ...s.options, mss: number() }; return ok;
     case "TCP_SYNCNT": if (number() < 1 || number() > 127) return fail("EINVAL"); s.synCount = number(); s.options = { ...s.options, synRetries: number() }; return ok;
     case "TCP_DEFER_ACCEPT": s.deferAccept = number(); return ok;
@@ -70,7 +76,7 @@ export function setOption(s: Socket, a: Args, ctx: CallContext): Outcome {
       let shift = 0;
       while (shift < 14 && 65_535 * 2 ** shift < octets) shift++;
       s.options = { ...s.options, receiveBuffer: octets, windowScale: shift };
-      conn?.setReceiveBuffer(octets);
+      conn?.configure({ receiveBuffer: octets });
       return ok;
     }
     case "SO_SNDBUF": {

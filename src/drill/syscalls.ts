@@ -100,12 +100,12 @@ export class Syscalls {
     read: (a) => this.#receive(a, a.length(2), 0),
     recv: (a) => this.#receive(a, a.length(2), a.number(3, "the flags")),
     recvfrom: (a) => this.#receive(a, a.length(2), a.number(3, "the flags")),
-    readv: (a) => this.#receive(a, iovecLength(a.at(1), a.position), 0),
+    readv: (a) => this.#receive(a, this.#vectorLength(a), 0),
     recvmsg: (a) => this.#receive(a, this.#messageLength(a), a.number(2, "the flags")),
     write: (a) => this.#send(a, a.length(2), 0),
     send: (a) => this.#send(a, a.length(2), a.number(3, "the flags")),
     sendto: (a) => this.#send(a, a.length(2), a.number(3, "the flags")),
-    writev: (a) => this.#send(a, iovecLength(a.at(1), a.position), 0),
+    writev: (a) => this.#send(a, this.#vectorLength(a), 0),
     sendmsg: (a) => this.#send(a, this.#messageLength(a), a.number(2, "the flags")),
     shutdown: (a) => this.#shutdown(a),
     close: (a) => this.#close(a),
@@ -243,10 +243,17 @@ export class Syscalls {
     };
   }
 
+  #vectorLength(a: Args): number {
+    const list = a.at(1), total = iovecLength(list, a.position);
+    if (list?.kind === "list" && a.number(2, "the count") !== list.items.length) throw new ScriptError(a.at(2) ?? a.position, `the list has ${list.items.length} buffers`);
+    return total;
+  }
   #messageLength(a: Args): number {
     const fields = a.at(1)?.kind === "struct" ? (a.at(1) as Expression & { kind: "struct" }).fields : undefined;
     const iov = fields?.find((f) => f.name === "msg_iov");
     if (iov === undefined) throw new ScriptError(a.at(1) ?? a.position, "wanted a message such as {msg_iov(1)=[{..., 1000}], msg_flags=0}");
+    const count = iov.args[0];
+    if (iov.value.kind === "list" && count !== undefined && numberOf(count, "the count", a.position) !== iov.value.items.length) throw new ScriptError(count, `msg_iov has ${iov.value.items.length} buffers`);
     if (fields?.some((f) => f.name === "msg_control")) throw new Unsupported(a.position, "control messages are not supported");
     return iovecLength(iov.value, a.position);
   }
@@ -387,6 +394,7 @@ export class Syscalls {
       if (socket === undefined) throw new ScriptError(item, `descriptor ${number("fd")} is not open`);
       return { socket, fd: number("fd"), events: number("events"), revents: fields.has("revents") ? number("revents") : undefined };
     });
+    if (a.number(1, "the count") !== entries.length) throw new ScriptError(a.at(1) ?? a.position, `the list has ${entries.length} entries`);
     const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.#ctx.host.now + timeout * 1_000;
     return {
       deadline,
