@@ -101,6 +101,11 @@ export class App implements ConnectionUser {
     if (!this.#reading) this.#read();
   }
 
+  /** Where in the incoming stream the next octet lies. */
+  protected get position(): number {
+    return this.taken;
+  }
+
   /** Nothing more will come of it: it was told so, or its connection was never accepted. */
   get isOver(): boolean {
     return this.conn === undefined || this.closedBy !== undefined;
@@ -193,12 +198,12 @@ export class App implements ConnectionUser {
       if (turn % 2 === 0) {
         n = this.#call(() => conn.receive(into, 0, Math.min(most, into.length)));
         if (n !== Math.min(most, into.length, before)) throw new Violation(`${this.name}: receive took ${n} of ${before}`);
-        ok = matches(this.#incoming, this.taken, into, 0, n);
+        ok = matches(this.#incoming, this.position, into, 0, n);
       } else {
         const view = conn.peek();
         n = Math.min(view.length, most);
         if (n === 0) throw new Violation(`${this.name}: nothing to peek at, but ${before} readable`);
-        ok = matches(this.#incoming, this.taken, view, 0, n);
+        ok = matches(this.#incoming, this.position, view, 0, n);
         this.#call(() => conn.skip(n));
       }
       if (!ok) throw new Violation(`${this.name}: octets ${this.taken} to ${this.taken + n} are not what was written`);

@@ -96,7 +96,7 @@ function drawLink(r: Random, delay: number, common: Pick<LinkPlan, "heals" | "mt
   };
 }
 
-function drawOptions(r: Random): Partial<TcpOptions> {
+export function drawOptions(r: Random): Partial<TcpOptions> {
   const o: Partial<TcpOptions> = {};
   const maybe = <K extends keyof TcpOptions>(probability: number, key: K, value: () => TcpOptions[K]): void => {
     if (r.chance(probability)) o[key] = value();
@@ -145,7 +145,7 @@ function drawConnection(r: Random, most: number, options: ConnectionPlan["option
   return { startAt: r.chance(0.5) ? 0 : r.int(0, 5_000), client: { ...client, ...closes }, server, simultaneous, options: options ?? [drawOptions(r), drawOptions(r)] };
 }
 
-function drawApp(r: Random, most: number, aborts: boolean): AppPlan {
+export function drawApp(r: Random, most: number, aborts: boolean): AppPlan {
   const writes = r.chance(0.15) ? 0 : r.scale(1, most);
   const slow = r.chance(0.25);
   const readPiece = slow ? Math.max(r.scale(1, 20_000), Math.ceil(most / 200)) : 0;

@@ -215,7 +215,7 @@ function startOfTime(s: Scenario, secret: Uint32Array): number {
   return ((-s.wrapAfter - base) >>> 0) / 250;
 }
 
-function describeEvent(e: TcpEvent): string {
+export function describeEvent(e: TcpEvent): string {
   const who = "conn" in e && e.conn !== undefined ? `#${e.conn.id} ` : "";
   switch (e.kind) {
     case "segment": return `${who}${e.dir === "out" ? "→" : "←"} ${e.flags} seq=${e.relSeq} ack=${e.relAck} len=${e.len} win=${e.win}${e.retransmission ? " again" : ""} ${e.options}`;
