@@ -75,6 +75,7 @@ export class GlassStack extends EventEmitter<StackEvents> {
     this.net = net;
     this.#end = () => {
       const now = clock.now();
+      net.context.closed = true;
       for (const server of net.context.servers) server.close();
       stack.shutdown(now);
       stack.transmit(now);

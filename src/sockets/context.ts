@@ -29,6 +29,8 @@ export class Context {
   readonly now: () => Millis;
   readonly lookup: LookupFunction | undefined;
   readonly lifetime = new Lifetime();
+  /** The stack is closed: nothing opens or listens any more. */
+  closed = false;
   /** Servers that listen. */
   readonly servers = new Set<Server>();
   /** Strings are encoded here on their way into a send queue. */
@@ -69,10 +71,14 @@ class Block {
 
   /** A chunk for a reader to keep. A small one is copied out, so that it does not keep the block. */
   cut(from: Buffer, start: number, octets: number): Buffer {
-    const part = from.subarray(start, start + octets) as Buffer;
-    if (octets < BLOCK / 4) return Buffer.from(part);
+    if (octets < BLOCK / 4) {
+      const chunk = Buffer.allocUnsafe(octets);
+      if (octets <= 32) for (let i = 0; i < octets; i++) chunk[i] = from[start + i] as number;
+      else from.copy(chunk, 0, start, start + octets);
+      return chunk;
+    }
     if (from === this.bytes) this.#handedOut = true;
-    return part;
+    return from.subarray(start, start + octets) as Buffer;
   }
   /** The block is full; connections that still have octets in the old one keep hold of it. */
   renew(): void {

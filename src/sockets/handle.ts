@@ -221,7 +221,11 @@ export class Handle implements ConnectionUser {
     // ticks run before it returns. The call below it goes on with the work.
     if (this.#pumping) return;
     this.#pumping = true;
-    try { this.resource.runInAsyncScope(this.#handOver, this); } catch (error) { rethrow(error); }
+    try { this.resource.runInAsyncScope(this.#handOver, this); } catch (error) {
+      rethrow(error);
+      // Where the exception is survived, what is left still has its turn.
+      process.nextTick(pump, this);
+    }
     this.#pumping = false;
   }
 
@@ -292,6 +296,10 @@ export class Handle implements ConnectionUser {
 
   #giveToUser(conn: Connection, onread: OnRead): void {
     const buffer = (this.#userBuffer ??= typeof onread.buffer === "function" ? onread.buffer() : onread.buffer);
+    if (buffer.length === 0) {
+      this.socket?.destroy(errnoError("ENOBUFS", "read"));
+      return;
+    }
     const n = conn.receive(buffer, 0, buffer.length);
     this.bytesRead += n;
     this.socket?._unrefTimer();
@@ -439,7 +447,7 @@ function send(conn: Connection, bytes: Uint8Array, offset: number, length: numbe
 
 /** Flowing, and nobody listens: what `resume()` without a listener means. */
 const discards = (socket: Socket): boolean =>
-  socket.readableFlowing === true && socket.readableLength === 0 && socket.listenerCount("data") === 0 && socket.listenerCount("readable") === 0;
+  socket.listenerCount("data") === 0 && socket.readableFlowing === true && socket.readableLength === 0 && socket.listenerCount("readable") === 0;
 
 /** A listener takes each chunk as it comes; nothing stays in the stream's buffer. */
 const flows = (socket: Socket): boolean => socket.readableFlowing === true && socket.readableLength === 0;

@@ -179,6 +179,7 @@ export class Server extends EventEmitter {
     const bound: ListenerLike[] = [];
     let actual = port;
     try {
+      if (this.context.closed) throw Object.assign(new Error("the stack is closed"), { code: "ENETDOWN" });
       for (const address of addresses) {
         const listener = this.context.stack.listen({
           ...(address === undefined ? {} : { address }), port: actual,

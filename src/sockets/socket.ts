@@ -241,6 +241,10 @@ export class Socket extends Duplex {
     this.emit("connectionAttempt", address, port, family);
     if (!this.connecting) return;
     this.#to = { address, port, family, localAddress, localPort };
+    if (this.context.closed) {
+      this.destroy(hostPortError("ENETDOWN", "connect", address, port));
+      return;
+    }
     const before = handle.conn;
     if (before !== undefined) {
       // RFC 9293 §3.10.1: "connection already exists". As libuv has it, an open one is connected once more, and a

@@ -105,6 +105,29 @@ describe("reading and the window", () => {
     expect([got.length, events, s.bytesRead]).toEqual([50_000, 0, 50_000]);
   });
 
+  test("a listener that throws loses nothing of what is left", async () => {
+    const { c, s } = await connected();
+    const before = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    let thrown = 0, octets = 0;
+    process.on("uncaughtException", () => { thrown++; });
+    try {
+      s.on("data", (chunk: Buffer) => { octets += chunk.length; throw new Error("from a listener"); });
+      c.end(Buffer.alloc(2_000_000));
+      await until(() => octets === 2_000_000);
+      expect(thrown).toBeGreaterThan(1);
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of before) process.on("uncaughtException", listener);
+    }
+  });
+
+  test("an empty onread buffer is ENOBUFS, and no loop", async () => {
+    const { c, s } = await connected({ onread: { buffer: Buffer.alloc(0), callback: () => true } });
+    c.write("x");
+    expect((await once(s, "error"))[0]).toMatchObject({ code: "ENOBUFS" });
+  });
+
   test("small segments of one turn come as one chunk", async () => {
     const { c, s } = await connected({}, { noDelay: true });
     let chunks = 0, octets = 0;
@@ -238,6 +261,8 @@ describe("the stack", () => {
     expect((await reset)[0]).toMatchObject({ code: "ECONNRESET" });
     expect([await down, await given]).toEqual([[false], [false]]);
     expect([...server.stack.connections()]).toEqual([]);
+    expect((await once(server.net.connect({ host: "10.0.0.1", port: 1 }), "error"))[0]).toMatchObject({ code: "ENETDOWN", syscall: "connect" });
+    expect((await once(server.listen({ port: 1 }), "error"))[0]).toMatchObject({ code: "ENETDOWN", syscall: "listen" });
   });
 
   test("nothing is left after a thousand connections", async () => {
