@@ -64,7 +64,7 @@ const CHAOS: readonly PresetPort[] = [
   // Closing
   { port: 8050, name: "fin-unacked", behaviour: "http", faults: "in fin drop", does: "the client's FIN is never acknowledged", client: "200; ss: FIN-WAIT-1, timer:(on,…)" },
   { port: 8051, name: "never-fin", behaviour: "http never-fin", does: "acknowledges the client's FIN, never sends its own", client: "200; ss: FIN-WAIT-2" },
-  { port: 8052, name: "closing", behaviour: "http close", faults: "in fin hold 1s; out finack time ..4s drop", does: "the FINs cross; the ACK comes 4 s later", client: "200; ss: CLOSING, then TIME-WAIT" },
+  { port: 8052, name: "closing", behaviour: "http close", faults: "in fin hold 1s; out fin hold 500ms; out finack time ..4s drop", does: "the FINs cross; the ACK comes 4 s later", client: "200; ss: CLOSING, then TIME-WAIT" },
   { port: 8053, name: "closes-first", behaviour: "http close", does: "FIN after the answer", client: "200; ss: CLOSE-WAIT as long as the application keeps it" },
   { port: 8054, name: "last-ack", behaviour: "http length none", faults: "in fin drop", does: "a FIN ends the answer; the client's own FIN is never acknowledged", client: "200; ss: LAST-ACK, timer:(on,…)" },
 

@@ -9,6 +9,7 @@ import type { TcpEvent } from "../tcp/events.js";
 import { parseAddress } from "../wire/ipv4.js";
 import { SYN } from "../wire/segment.js";
 import { ADDRESS, Bench, bePatient, HOST, kernelRows, PORT, sleep, until } from "./bench.js";
+import { STORIES } from "./stories.js";
 import type { Lang, Text } from "./texts.js";
 
 export interface Experiment {
@@ -219,7 +220,7 @@ const keepalive: Experiment = {
   },
 };
 
-export const EXPERIMENTS: readonly Experiment[] = [synFlood, twoGenerals, zeroWindow, wrap, timeWait, keepalive];
+export const EXPERIMENTS: readonly Experiment[] = [synFlood, twoGenerals, zeroWindow, wrap, timeWait, keepalive, ...STORIES];
 
 export async function runExperiment(e: Experiment, lang: Lang, say: (line: string) => void): Promise<void> {
   bePatient();

@@ -53,7 +53,7 @@ export interface Peer extends AsyncDisposable {
   readonly address: string;
   readonly hostAddress: string;
   readonly port: number;
-  /** "http://10.77.0.2/" */
+  /** "http://10.77.1.2/" */
   readonly url: string;
   /** Connections in the order in which they began; they stay readable after their end. */
   readonly connections: readonly PeerConnection[];
@@ -93,8 +93,8 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const missing = lacking(where);
   if (missing !== undefined) throw missing;
   const leave = where === "own" ? enter() : (): void => {};
-  // Several peers of one test share its namespace, each with a link of its own.
-  const n = count++ % 200;
+  // Several peers of one test share its namespace, each with a link of its own, beside a daemon on 10.77.0.0/24.
+  const n = 1 + (count++ % 200);
   const [hostAddress, address] = [`10.77.${n}.1`, `10.77.${n}.2`];
   try {
     const device = openTun({ name: `glass${n}`, host: `${hostAddress}/24`, mtu: options.mtu ?? 1500, offload: options.offload ?? "auto" });

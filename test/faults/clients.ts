@@ -86,3 +86,14 @@ export async function ssSees(address: string, port: number, pattern: RegExp, tim
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Looks until the kernel has no row left. */
+export async function ssGone(address: string, port: number, timeoutMs = 5000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const rows = await ssRows(address, port);
+    if (rows.length === 0) return;
+    if (Date.now() > end) throw new Error(`ss still shows after ${timeoutMs} ms: ${rows.join(" | ")}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

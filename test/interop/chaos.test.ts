@@ -1,7 +1,7 @@
 /** Every port of the chaos preset against curl, Node's http, fetch and undici, and Python's http.client: what each reports, and what ss shows meanwhile. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sampleText } from "../../src/faults/endpoint.js";
-import { peerMissing } from "../../src/testing/index.js";
+import { createPeer, peerMissing } from "../../src/testing/index.js";
 import { ADDRESS, chaos, portOf, startChaos, urlOf } from "../faults/chaos-rig.js";
 import { type Curl, curl, fetched, nodeHttp, python, ssSees, undiciRequest } from "../faults/clients.js";
 
@@ -14,6 +14,8 @@ interface Row {
   /** The kernel's row for curl's connection while it runs, or after it. */
   readonly ss?: RegExp;
   readonly flags?: readonly string[];
+  /** The row that follows in the end. */
+  readonly afterwards?: RegExp;
   /** Octets, or which error, for Node http, fetch, undici and Python. Where one is given it holds for all. */
   readonly others: Outcome | { readonly node: Outcome; readonly fetch: Outcome; readonly undici: Outcome; readonly python: Outcome };
   readonly timeoutS?: number;
@@ -67,7 +69,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 
   "fin-unacked": { exit: 0, ss: /^FIN-WAIT-1 0 1 .* timer:\(on,/, others: 1000 },
   "never-fin": { exit: 0, ss: /^FIN-WAIT-2 0 0 .* timer:\(timewait,5\dsec,0\)/, others: 1000 },
-  "closing": { exit: 0, ss: /^CLOSING \d 1 .* timer:\(on,/, others: 1000 },
+  "closing": { exit: 0, ss: /^CLOSING \d 1 .* timer:\(on,/, afterwards: /^TIME-WAIT 0 0 .* timer:\(timewait,/, others: 1000 },
   "closes-first": { exit: 0, others: 1000 },
   "last-ack": { exit: 0, ss: /^LAST-ACK \d 1 .* timer:\(on,/, others: 1000 },
 
@@ -103,6 +105,20 @@ describe.skipIf(peerMissing())("the chaos preset", () => {
       expect([row.exit].flat()).toContain(c.exit);
       row.also?.(c);
       if (row.exit === 0) expect(c.status).toBe(200);
+      if (row.afterwards !== undefined) await ssSees(ADDRESS, portOf(name), row.afterwards, 10_000);
+    });
+  });
+
+  describe.concurrent("with an ISN that wraps within 16 octets", () => {
+    test.each(["ok", "reset-request", "reset-mid-body", "fin-mid-body", "empty-reply", "silent", "zero-window", "blackhole", "chunk-cut", "loss", "reorder", "fin-unacked", "never-fin", "last-ack"])("%s", async (name) => {
+      const row = ROWS[name] as Row;
+      await using peer = await createPeer({ chaos: name, faults: "out synack isn 0xfffffff0" });
+      const running = curl(peer.url, "-m", String(row.timeoutS ?? 1.5));
+      if (row.ss !== undefined) await ssSees(peer.address, peer.port, row.ss, 6000, ...(row.flags ?? []));
+      const c = await running;
+      expect([row.exit].flat()).toContain(c.exit);
+      row.also?.(c);
+      expect(peer.events.some((e) => e.kind === "fault" && e.act === "isn")).toBe(true);
     });
   });
 
