@@ -4,6 +4,7 @@ import { ackNow } from "./acknowledge.js";
 import { add, seq, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import type { Millis } from "./time.js";
+import { takeUserTimeout } from "./user-timeout.js";
 
 /** Largest shift (RFC 7323 §2.3): more is taken as 14. */
 export const WSCALE_MAX = 14;
@@ -106,6 +107,7 @@ export function takeSynOptions(t: Tcb, seg: Segment, now: Millis): void {
     t.snd.wscale = 0;
     t.rcv.wscale = 0;
   }
+  takeUserTimeout(t, seg);
   // RFC 3168 §6.1.1: SYN with ECE and CWR asks; SYN,ACK with ECE alone agrees.
   const asks = (seg.ctl & (ECE | CWR)) === (ECE | CWR), agrees = (seg.ctl & (ECE | CWR)) === ECE;
   t.ecn = t.state === "SYN-SENT" && seg.ctl & ~SYN & 16 ? o.ecn === "on" && agrees : o.ecn !== "off" && asks;

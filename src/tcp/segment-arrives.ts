@@ -43,7 +43,6 @@ export function segmentArrives(t: Tcb, seg: Segment, now: Millis): "reopen" | un
   t.stats.segmentsIn += seg.segments;
   t.lastReceivedAt = now;
   t.keepAliveSent = 0;
-  if (seg.userTimeoutMs > 0) takeUserTimeout(t, seg);
   if (t.state === "SYN-SENT") return inSynSent(t, seg, now), undefined; // §3.10.7.3
   return inOtherStates(t, seg, now); // §3.10.7.4, "Otherwise"
 }
@@ -98,6 +97,7 @@ function inOtherStates(t: Tcb, seg: Segment, now: Millis): "reopen" | undefined 
   /* security and compartment: not supported */ // third
   if (checkSyn(t, seg, now) === "stop") return; // fourth
   if (checkAck(t, seg, now) === "stop") return; // fifth
+  takeUserTimeout(t, seg);
   fromSixthStep(t, seg, trimmed, now); // sixth to eighth: URG, text, FIN
 }
 
