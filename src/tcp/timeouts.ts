@@ -71,7 +71,7 @@ function userDeadline(t: Tcb): number {
 }
 
 function synTimedOut(t: Tcb, now: Millis): void {
-  const most = t.state === "SYN-SENT" ? t.options.synRetries : t.options.synAckRetries;
+  const most = t.state === "SYN-SENT" ? t.options.synRetries + t.options.synLinearTimeouts : t.options.synAckRetries;
   if (t.retransmissions > most || (t.userTimeout > 0 && now - t.bornAt >= t.userTimeout)) {
     t.env.counters.attemptFails++;
     return t.close("timeout", "9293-3.8.3-syn", now);
