@@ -69,10 +69,11 @@ export class Target implements ControlTarget {
 
   #limits(): LimitRow[] {
     const { stack } = this.#parts;
-    const c = stack.counters, limits = stack.limits, hits = stack.env.ruleHits;
+    const c = stack.counters, limits = stack.limits, hits = stack.env.ruleHits, o = stack.options;
     const pageSize = c.pagesCapacity > 0 ? limits.memory / c.pagesCapacity : 0;
     return [
       { name: "connections", used: c.connections, limit: limits.maxConnections, shed: hits["limit-connections"] },
+      { name: "per source", used: undefined, limit: limits.maxPerSource, shed: hits["limit-per-source"] },
       { name: "syn backlog", used: c.halfOpen, limit: limits.synBacklog, shed: c.listenOverflows },
       { name: "accept backlog", used: 0, limit: limits.acceptBacklog, shed: hits["accept-backlog"] },
       { name: "time-wait", used: c.timeWait, limit: limits.maxTimeWait, shed: hits["limit-time-wait"] },
@@ -80,8 +81,12 @@ export class Target implements ControlTarget {
       { name: "fragments", used: c.fragmentOctets, limit: limits.maxFragments, shed: hits["1122-3.3.2"] },
       { name: "ICMP per s", used: undefined, limit: limits.icmpRate, shed: c.icmpLimited },
       { name: "RST per s", used: undefined, limit: limits.resetRate, shed: c.resetsLimited },
-      { name: "challenge ACKs per s", used: undefined, limit: stack.options.challengeAckLimit, shed: stack.env.counters.challengeAcksLimited },
-      { name: "memory", used: Math.round(c.pagesUsed * pageSize), limit: limits.memory, shed: stack.env.counters.memoryDrops },
+      { name: "challenge ACKs per s", used: undefined, limit: o.challengeAckLimit, shed: stack.env.counters.challengeAcksLimited },
+      { name: "memory", used: Math.round(c.pagesUsed * pageSize), limit: limits.memory, shed: stack.env.counters.memoryDrops + stack.env.counters.memoryWaits },
+      { name: "idle ms", used: undefined, limit: o.idleTimeout, shed: hits["limit-idle"] },
+      { name: "zero window ms", used: undefined, limit: o.zeroWindowTimeout, shed: hits["limit-zero-window"] },
+      { name: "slow reader octets/s", used: undefined, limit: o.minSendRate, shed: hits["limit-slow-reader"] },
+      { name: "age ms", used: undefined, limit: o.maxAge, shed: hits["limit-age"] },
     ];
   }
 
