@@ -9,35 +9,34 @@ import { formatDuration } from "./words.js";
 
 type Outcome = "pass" | "taken";
 
+/** Segments that one rule keeps back at most; the next is lost, for a fault must not eat the memory. */
+const MAX_KEPT = 16_384;
+
 export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, reading: Reading): Outcome {
   const a = rule.spec.action, now = faults.clock.now();
   const later = (due: number, segment: SegmentView, then: () => void = () => {}): void =>
     faults.schedule.add(due, () => { then(); faults.run(c, segment, reading, rule.order); });
   switch (a.do) {
-    case "drop":
-      faults.note(rule, c, s, "drop");
-      return "taken";
+    case "drop": return lost(faults, rule, c, s, "");
 
-    case "loss":
-      if (rule.random() >= a.share) return "pass";
-      faults.note(rule, c, s, "drop", "loss");
-      return "taken";
+    case "loss": return rule.random() < a.share ? lost(faults, rule, c, s, "loss") : "pass";
 
     case "burst": {
       const { toBad, toGood, lossBad, lossGood } = a.model;
       if (rule.random() < (rule.bad ? toGood : toBad)) rule.bad = !rule.bad;
       if (rule.random() >= (rule.bad ? lossBad : lossGood)) return "pass";
-      faults.note(rule, c, s, "drop", rule.bad ? "burst" : "loss");
-      return "taken";
+      return lost(faults, rule, c, s, rule.bad ? "burst" : "loss");
     }
 
     case "delay": {
+      if (rule.queued >= MAX_KEPT) return lost(faults, rule, c, s, "too many wait");
       const jitter = a.jitterMs === 0 ? 0 : (2 * rule.random() - 1) * a.jitterMs;
       const memo = rule.memo(c), due = Math.max(now, now + a.ms + jitter, s.direction === "in" ? memo.releaseIn : memo.releaseOut);
       if (s.direction === "in") memo.releaseIn = due;
       else memo.releaseOut = due;
       faults.note(rule, c, s, "delay", formatDuration(Math.round(due - now)));
-      later(due, s.own());
+      rule.queued++;
+      later(due, s.own(), () => { rule.queued--; });
       return "taken";
     }
 
@@ -50,6 +49,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
     }
 
     case "reorder": {
+      if (rule.held.length >= MAX_KEPT) return lost(faults, rule, c, s, "too many wait");
       faults.note(rule, c, s, "reorder", `behind the next ${a.by}`);
       const kept = { c, s: s.own(), reading, left: a.by };
       rule.held.push(kept);
@@ -109,6 +109,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       return "pass";
 
     case "hold": {
+      if (rule.held.length >= MAX_KEPT) return lost(faults, rule, c, s, "too many are held");
       faults.note(rule, c, s, "hold", a.ms === Infinity ? "until released" : formatDuration(a.ms));
       const kept = { c, s: s.own(), reading, left: 0 };
       rule.held.push(kept);
@@ -122,10 +123,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
     }
 
     case "rate": {
-      if (rule.queued >= a.queue) {
-        faults.note(rule, c, s, "drop", "the queue is full");
-        return "taken";
-      }
+      if (rule.queued >= a.queue) return lost(faults, rule, c, s, "the queue is full");
       rule.freeAt = Math.max(now, rule.freeAt) + (s.frame.length * 8000) / a.bits;
       rule.queued++;
       faults.note(rule, c, s, "rate", formatDuration(Math.round(rule.freeAt - now)));
@@ -163,6 +161,11 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
   }
 }
 
+function lost(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, why: string): Outcome {
+  faults.note(rule, c, s, "drop", why);
+  return "taken";
+}
+
 /** "At octet N" means after all octets before it: while one of them is missing, the segment is lost like those. */
 function comesTooEarly(faults: Faults, rule: Rule, c: Tracked, s: SegmentView): boolean {
   const delivered = c.flow(s.direction).delivered;
@@ -173,7 +176,7 @@ function comesTooEarly(faults: Faults, rule: Rule, c: Tracked, s: SegmentView): 
 
 function seal(rule: Rule, c: Tracked, fate: NonNullable<Tracked["fate"]>): void {
   c.fate = fate;
-  c.fateBy = rule.id;
+  c.fateBy = rule.order;
 }
 
 function set(field: string, relative: boolean, value: number, c: Tracked, s: SegmentView): boolean {

@@ -220,7 +220,7 @@ export class Faults implements FaultRegistry, Filter {
 
   /** After rst, fin or blackhole: the rules are through with this connection. */
   #sealed(c: Tracked, s: SegmentView): void {
-    const rule = this.#rules.find((r) => r.id === c.fateBy);
+    const rule = this.#rules.find((r) => r.order === c.fateBy);
     if (rule === undefined && c.fate === "black") {
       c.fate = undefined;
       return this.deliver(c, s);

@@ -35,7 +35,7 @@ export class Rule {
   /** `hold`: until released. */
   released = false;
   held: Kept[] = [];
-  /** `rate`: when the line is free again, and how many wait for it. */
+  /** `rate`: when the line is free again; `rate` and `delay`: how many wait. */
   freeAt = 0;
   queued = 0;
   /** `burst`: in the bad state. */
@@ -91,8 +91,8 @@ export class Rule {
   }
 
   memo(c: Tracked): Memo {
-    let memo = c.memos.get(this.id);
-    if (memo === undefined) c.memos.set(this.id, memo = { hits: 0, releaseIn: 0, releaseOut: 0 });
+    let memo = c.memos.get(this.order);
+    if (memo === undefined) c.memos.set(this.order, memo = { hits: 0, releaseIn: 0, releaseOut: 0 });
     return memo;
   }
 }

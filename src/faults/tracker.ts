@@ -44,13 +44,14 @@ export class Tracked {
   reset = false;
   /** Set by the actions rst, fin, blackhole: this connection's segments no longer reach the rules. */
   fate: "cut" | "ghost" | "black" | undefined;
-  /** The fault that sealed the fate. */
-  fateBy: string | undefined;
+  /** The rule that sealed the fate, by its order: a name may be used again. */
+  fateBy: number | undefined;
   /** Its number in our stack; 0 until known. */
   id = 0;
   /** What the peer takes for our ISN, less what it is (action isn). */
   shift = 0;
-  readonly memos = new Map<string, Memo>();
+  /** By the order of the rule. */
+  readonly memos = new Map<number, Memo>();
 
   constructor(now: number) {
     this.since = now;
