@@ -13,6 +13,7 @@ export interface Settings {
   /** Buffer sizes that a socket starts with, octets. */
   receiveDefault: number | undefined;
   sendDefault: number | undefined;
+  synCookies: "auto" | "off" | "always";
   /** How many connections are in each state, by netstat's names, for `sockstat | grep`. */
   countState(name: string): number;
 }
@@ -143,6 +144,7 @@ function setKey(key: string, value: string, s: Settings, at: Command): void {
     } else s.sendDefault = dflt;
     return;
   }
+  if (linux === "tcp_syncookies") { s.synCookies = value === "0" ? "off" : value === "2" ? "always" : "auto"; return; }
   const own = /^glass\.(\w+)$/.exec(key)?.[1];
   if (own !== undefined) {
     try {
@@ -153,6 +155,7 @@ function setKey(key: string, value: string, s: Settings, at: Command): void {
     return;
   }
   const bsd = /^net\.inet\.(?:tcp|ip)\.(.+)$/.exec(key)?.[1];
+  if (bsd === "syncookies" || bsd === "syncookies_only") { if (bsd === "syncookies_only" ? on(value) : !on(value)) s.synCookies = on(value) ? "always" : "off"; return; }
   if (bsd === "recvspace") { s.receiveDefault = Number(value); s.options = { ...s.options, ...receiveLimits(Number(value)) }; return; }
   if (bsd === "sendspace") { s.sendDefault = Number(value); return; }
   const set = linux !== undefined ? LINUX_KEYS[linux] : bsd !== undefined ? FREEBSD_KEYS[bsd] : undefined;

@@ -12,6 +12,7 @@ export interface HostConfig {
   readonly address: string;
   readonly mtu: number;
   readonly options: Partial<TcpOptions>;
+  readonly synCookies: "auto" | "off" | "always";
   /** The stack's clock at script time 0, milliseconds. */
   readonly startMs: number;
   /** Called with each frame that the host sends; the octets are the callee's. */
@@ -53,6 +54,7 @@ export class Host {
         return random >>> 0;
       },
       options: config.options,
+      synCookies: config.synCookies,
       limits: { memory: 16 * 1024 * 1024 },
       now: this.millis,
       memory: (pages ??= createMemory(16 * 1024 * 1024)),

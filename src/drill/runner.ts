@@ -74,8 +74,9 @@ export class Runner {
   readonly #script: Script;
   readonly #o: RunOptions;
   readonly #rules: MatchRules;
-  readonly #host: Host;
-  readonly #calls: Syscalls;
+  #host!: Host;
+  #calls!: Syscalls;
+  #isStarted = false;
   readonly #code = new Interpreter();
   readonly #notes: string[] = [];
   readonly #settings: Settings;
@@ -99,13 +100,17 @@ export class Runner {
   constructor(script: Script, options: RunOptions) {
     this.#script = script;
     this.#o = options;
-    const { profile, settings } = options;
+    const { profile } = options;
     this.#rules = { psh: options.strict, synOptionOrder: options.strict, compareWindow: profile.compareWindow, compareSynOptions: profile.compareSynOptions };
-    this.#settings = { options: profile.options, receiveDefault: undefined, sendDefault: undefined, countState: (name) => this.#countState(name) };
-    // The initial command sets what the stack starts with; sysctls that come later are given to each new socket.
-    for (const command of script.init) this.#command(command);
+    this.#settings = { options: profile.options, receiveDefault: undefined, sendDefault: undefined, synCookies: "auto", countState: (name) => this.#countState(name) };
+  }
+
+  /** Makes the host when the first event asks for one: commands before it say how; later ones are for new sockets only. */
+  #start(): void {
+    const { profile, settings } = this.#o, options = this.#o;
+    this.#isStarted = true;
     this.#host = new Host({
-      address: settings.localIp, mtu: settings.mtu, options: this.#settings.options, startMs: options.startMs ?? START_MS,
+      address: settings.localIp, mtu: settings.mtu, options: this.#settings.options, synCookies: this.#settings.synCookies, startMs: options.startMs ?? START_MS,
       sent: (frame) => this.#sent(frame), stepped: () => this.#stepped(), ...(options.event !== undefined && { event: options.event }),
     });
     const context: CallContext = {
@@ -120,6 +125,7 @@ export class Runner {
   /** @throws Failure, ScriptError or Unsupported */
   run(): RunOutcome {
     try {
+      for (const command of this.#script.init) this.#command(command);
       for (const event of this.#script.events) this.#event(event);
       this.#awaitPending(FOREVER);
     } finally {
@@ -138,6 +144,10 @@ export class Runner {
 
   #event(event: ScriptEvent): void {
     try {
+      if (!this.#isStarted) {
+        if (event.action.kind === "command" && event.time.kind !== "any" && event.time.us === 0) return this.#command(event.action);
+        this.#start();
+      }
       this.#act(event);
     } catch (e) {
       if (e instanceof Mismatch) throw new Failure(event, e.message, e.wanted, e.got);
@@ -206,7 +216,7 @@ export class Runner {
 
   /** A blocking call completes at the instant at which it can. */
   #stepped(): void {
-    this.#calls?.stepped();
+    this.#calls.stepped();
     const p = this.#pending;
     if (p === undefined || this.#pendingFailure !== undefined) return;
     try {

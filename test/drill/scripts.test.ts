@@ -26,7 +26,8 @@ describe.each(SCRIPTS)("%s", (name) => {
     const first = drill(name, source);
     expect(told(first)).toBe("PASS");
     for (const remoteIsn of ISNS) expect(`${remoteIsn}: ${told(drill(name, source, { remoteIsn }))}`).toBe(`${remoteIsn}: PASS`);
-    if (first.localIsn === undefined) return;
+    // A SYN cookie is an ISN that no clock moves.
+    if (first.localIsn === undefined || source.includes("tcp_syncookies=2")) return;
     for (const wanted of ISNS) {
       // The ISN follows the clock (RFC 6528), so another start of the clock gives any ISN that is wanted.
       // A tenth of a tick more, as milliseconds are fractions.
