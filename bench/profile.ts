@@ -32,7 +32,9 @@ let perf: ChildProcess | undefined;
 try {
   for (let i = 0; i < 2; i++) await warmUp(server, [part], { ...bench, secs: 1 });
   const ended = new Promise((resolve) => {
-    perf = spawn("perf", ["record", "-o", data, "-F", "1999", "-e", "cpu-clock", ...(options.children ? ["-g"] : []), "-p", String(server.pid)], { stdio: "ignore" });
+    perf = spawn("perf", ["record", "-o", data, "-F", "1999", "-e", "cpu-clock", ...(options.children ? ["-g"] : []), "-p", String(server.pid)], {
+      stdio: "ignore",
+    });
     perf.once("exit", resolve);
     perf.once("error", () => {
       console.error("the program perf is missing: apt-get install linux-perf");
@@ -49,8 +51,13 @@ try {
 } finally {
   await server.stop();
 }
+if (process.env["KEEP"] !== undefined) execFileSync("cp", [data, process.env["KEEP"]]);
 const report = (...args: string[]): string =>
-  execFileSync("perf", ["report", "-i", data, "--stdio", ...(options.children ? ["--children", "-g", "none"] : []), ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 })
+  execFileSync("perf", ["report", "-i", data, "--stdio", ...(options.children ? ["--children", "-g", "none"] : []), ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+    maxBuffer: 1 << 28,
+  })
     .split("\n")
     .filter((line) => line.trim() !== "" && !line.startsWith("#"))
     .slice(0, Number(options.top))
@@ -58,4 +65,4 @@ const report = (...args: string[]): string =>
 console.log(report("--sort", "dso"));
 console.log(report("--sort", "dso,sym"));
 rmSync(folder, { recursive: true, force: true });
-rmSync(`/tmp/perf-${server.pid}.map`, { force: true });
+if (process.env["KEEP"] === undefined) rmSync(`/tmp/perf-${server.pid}.map`, { force: true });

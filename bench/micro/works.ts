@@ -1,7 +1,7 @@
 /** What is timed: the steps that each frame, each connection and each log line takes. */
-import { Log } from "../../src/observe/log.js";
+import { writeEvent } from "../../src/observe/lines.js";
+import { LINE_MAX, Octets } from "../../src/observe/octets.js";
 import type { Connection } from "../../src/tcp/connection.js";
-import type { TcpEvent } from "../../src/tcp/events.js";
 import type { ConnectionUser } from "../../src/tcp/user.js";
 import { sumHeader } from "../../src/wire/checksum.js";
 import { emitIpv4, IPV4_HEADER, Ipv4Header, PROTOCOL_TCP, parseIpv4 } from "../../src/wire/ipv4.js";
@@ -164,28 +164,28 @@ function finding(connections: number): Work {
   };
 }
 
-const transition: TcpEvent = {
-  kind: "transition",
-  conn: { id: 12, local: "10.77.0.2:80", remote: "10.77.0.1:48308" },
-  from: "LISTEN",
-  to: "SYN-RECEIVED",
-  cause: { kind: "segment", flags: "S", seq: 473_250_676, ack: 0, len: 0, win: 64_240 },
-  rule: "9293-3.10.7.2/3",
-  ms: 0,
-  sent: "S.",
-};
-
-/** Into the log's own buffer; it is emptied as when the process ends. */
+/** Five lines for each connection, as a short one has them, into the block that the log writes to its file. */
+const LINES = 5,
+  BLOCK = 65_536;
 function logging(): Work {
-  const log = new Log({ level: "info", format: "json", to: "/dev/null" });
+  const block = new Octets(BLOCK);
+  let id = 0;
   return {
-    name: "log: a transition line",
+    name: `log: ${LINES} transition lines of a connection`,
     run(times) {
-      for (let i = 1; i <= times; i++) {
-        log.event(transition);
-        if (i % 1_000 === 0) log.flushSync();
+      for (let n = 0; n < times; n++) {
+        id++;
+        const conn = { id, local: `10.77.0.2:${80}`, remote: `10.77.0.1:${id & 0xffff}` };
+        for (let i = 0; i < LINES; i++) {
+          if (block.room < LINE_MAX) block.clear();
+          const cause = { kind: "segment", flags: "S", seq: (id * 7_919) >>> 0, ack: 0, len: 0, win: 64_240 } as const;
+          writeEvent(
+            { kind: "transition", conn, from: "LISTEN", to: "SYN-RECEIVED", cause, rule: "9293-3.10.7.2/3", ms: 0.25, sent: "S." },
+            1_764_000_000_000 + (id >> 4),
+            block,
+          );
+        }
       }
-      log.flushSync();
     },
   };
 }

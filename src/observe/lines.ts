@@ -71,18 +71,19 @@ export function writeEvent(e: TcpEvent, time: number, into: Octets): void {
 }
 
 const encode = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
-/** Who a connection is, as octets; made with its first line, used for the five or so that follow. */
-const known = new WeakMap<Who, Uint8Array>();
-function octetsOfWho(w: Who): Uint8Array {
-  let octets = known.get(w);
-  if (octets === undefined) known.set(w, (octets = encode(`${w.id},"local":"${w.local}","remote":"${w.remote}`)));
-  return octets;
+/** Written anew for each line: a table of them by connection would cost more, in lookups and in work for the garbage collector. */
+function putWho(w: Who, into: Octets): void {
+  into.whole(w.id);
+  into.ascii(',"local":"');
+  into.ascii(w.local);
+  into.ascii('","remote":"');
+  into.ascii(w.remote);
 }
 
 function writeTransition(e: Extract<TcpEvent, { kind: "transition" }>, time: number, into: Octets): void {
   const c = e.cause, t = templateOf(e);
   into.copy(headOf(time));
-  into.copy(octetsOfWho(e.conn));
+  putWho(e.conn, into);
   into.copy(t.states);
   if (c.kind === "segment") {
     into.whole(c.seq);
@@ -104,7 +105,7 @@ function writeClosed(e: Extract<TcpEvent, { kind: "closed" }>, time: number, int
   into.ascii(HEADS.closed);
   into.whole(time);
   into.ascii(',"event":"closed","conn":');
-  into.copy(octetsOfWho(e.conn));
+  putWho(e.conn, into);
   into.ascii(`","by":"${e.by}","ms":`);
   into.millis(e.ms);
   into.ascii(',"rxBytes":');
