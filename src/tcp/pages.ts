@@ -4,7 +4,7 @@ import type { Memory } from "../wire/memory.js";
 /** Octets per page. A 64 KiB super-segment spans at most five, within the eight pieces that a frame may gather. */
 export const PAGE = 16_384;
 /** Pages that a connection may have however little is left. */
-const FEW = 4;
+const FEW = 2;
 /** Pages that only received text may take. */
 const RESERVE = 64;
 
@@ -27,10 +27,10 @@ export class PagePool {
   /** Pages left for whoever may not touch the reserve. */
   get available(): number { return Math.max(0, this.#count - RESERVE); }
   /**
-   * Whether who holds `held` pages may take one more: a few always, more only up to a quarter of what is left. However many
-   * connections hold all they can get, something is left for the next (dynamic thresholds: Choudhury and Hahne, 1998).
+   * Whether who holds `held` pages may take one more: a few while there are any, more only up to a sixteenth of what is
+   * left. So those who hold all they can get slow down as they become many, and leave something for the next.
    */
-  allows(held: number): boolean { return held < FEW || held < this.available >> 2; }
+  allows(held: number): boolean { return held < FEW || held < this.available >> 4; }
   /** Text beyond a gap is the least valuable: the peer has it still (RFC 2018 §8). It leaves a quarter to all else. */
   allowsBeyondGap(held: number): boolean { return this.available > this.capacity >> 2 && this.allows(held); }
   /** Offset of a page in `memory`, or -1 when none is left. */
