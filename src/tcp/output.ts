@@ -116,7 +116,8 @@ function maxText(t: Tcb): number {
   return most > size ? most - (most % size) : size;
 }
 function sackBlocks(t: Tcb): number {
-  const most = t.ts.on ? 3 : 4;
+  // On a path of the least MTU they give way to the text: 8 octets of it always fit.
+  const most = Math.max(0, Math.min(t.ts.on ? 3 : 4, (t.mss - 12) >> 3));
   return Math.min(most, t.receiveQueue.recent.length + (t.ack.dsackStart !== undefined ? 1 : 0));
 }
 
