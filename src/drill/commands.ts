@@ -14,6 +14,8 @@ export interface Settings {
   receiveDefault: number | undefined;
   sendDefault: number | undefined;
   synCookies: "auto" | "off" | "always";
+  /** What TCP_NOTSENT_LOWAT is where a socket does not set it, octets. */
+  notSentLowAt: number;
   /** How many connections are in each state, by netstat's names, for `sockstat | grep`. */
   countState(name: string): number;
 }
@@ -144,6 +146,7 @@ function setKey(key: string, value: string, s: Settings, at: Command): void {
     } else s.sendDefault = dflt;
     return;
   }
+  if (linux === "tcp_notsent_lowat") { s.notSentLowAt = Number(value) >>> 0; return; }
   if (linux === "tcp_syncookies") { s.synCookies = value === "0" ? "off" : value === "2" ? "always" : "auto"; return; }
   const own = /^glass\.(\w+)$/.exec(key)?.[1];
   if (own !== undefined) {

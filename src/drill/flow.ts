@@ -35,7 +35,8 @@ export class Flow {
     this.remoteShift = remoteShift;
   }
 
-  get synSeen(): boolean { return this.#synSeen; }
+  /** Whether a SYN or SYN,ACK of the host has fixed its ISN. */
+  get isLocalKnown(): boolean { return this.#localSeen; }
 
   matches(p: Packet): boolean {
     return p.source === this.localAddress && p.destination === this.remoteAddress && p.sourcePort === this.localPort && p.destinationPort === this.remotePort;

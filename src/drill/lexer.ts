@@ -46,13 +46,14 @@ export function tokenize(source: string, macros: ReadonlyMap<string, string> = n
 function preprocess(source: string, defined: ReadonlyMap<string, string>): string {
   if (!/^[ \t]*#/m.test(source)) return source;
   const isDefined = (name: string): boolean => defined.has(name) || (name === "STANDARD" && !defined.has("FreeBSD"));
-  let open: Position | undefined, keep = true, inCode = false;
+  let open: Position | undefined, keep = true, inCode = false, inCommand = false;
   const out = source.split("\n").map((line, i) => {
-    // A "#" in a code block is a comment of Python's.
-    const startsInCode = inCode;
+    // A "#" in a code block or a command is a comment of Python's or the shell's.
+    const startsInside = inCode || inCommand;
     const begin = line.lastIndexOf("%{"), end = line.lastIndexOf("}%");
     if (begin >= 0 || end >= 0) inCode = begin > end;
-    const m = startsInCode ? null : /^[ \t]*#[ \t]*(\w*)(.*)$/.exec(line);
+    if ((line.replace(inCommand ? "" : /\/\/.*$/, "").split("`").length - 1) % 2 === 1) inCommand = !inCommand;
+    const m = startsInside ? null : /^[ \t]*#[ \t]*(\w*)(.*)$/.exec(line);
     if (m === null) return keep ? line : " ".repeat(line.length);
     const at = { line: i + 1, column: line.indexOf("#") + 1 };
     const [, directive = "", rest = ""] = m;

@@ -102,7 +102,7 @@ export class Runner {
     this.#o = options;
     const { profile } = options;
     this.#rules = { psh: options.strict, synOptionOrder: options.strict, compareWindow: profile.compareWindow, compareSynOptions: profile.compareSynOptions };
-    this.#settings = { options: profile.options, receiveDefault: undefined, sendDefault: undefined, synCookies: "auto", countState: (name) => this.#countState(name) };
+    this.#settings = { options: profile.options, receiveDefault: undefined, sendDefault: undefined, synCookies: "auto", notSentLowAt: 0xffffffff, countState: (name) => this.#countState(name) };
   }
 
   /** Makes the host when the first event asks for one: commands before it say how; later ones are for new sockets only. */
@@ -209,8 +209,9 @@ export class Runner {
     const { trace } = this.#o;
     if (trace === undefined) return;
     const flow = sign === ">" ? (this.#flow?.matches(packet) === true ? this.#flow : this.#flows.find((f) => f.matches(packet))) : undefined;
-    // A SYN fixes the mapping only when it is compared; it begins at 0 in nearly every script.
-    const shown = flow === undefined || (packet.flags & SYN) !== 0 ? packet : flow.toScript(packet);
+    const mapped = flow === undefined ? packet : flow.toScript(packet);
+    // A SYN fixes the mapping when it is compared; until then it is 0, as nearly every script calls it.
+    const shown = flow?.isLocalKnown === false && (packet.flags & SYN) !== 0 ? { ...mapped, sequence: 0 } : mapped;
     trace(`${formatTime(this.#host.now)} ${sign} ${formatPacket(shown)}`);
   }
 

@@ -40,7 +40,7 @@ export interface CallContext {
   readonly localAddress: string;
   readonly remoteAddress: string;
   /** The settings that sysctls have made so far. */
-  settings(): { options: Partial<TcpOptions>; receiveDefault: number | undefined; sendDefault: number | undefined };
+  settings(): { options: Partial<TcpOptions>; receiveDefault: number | undefined; sendDefault: number | undefined; notSentLowAt: number };
   /** connect() was called: the socket becomes the one under test. */
   connecting(socket: Socket): void;
 }
@@ -49,7 +49,7 @@ const ok = (value = 0): Outcome => ({ value });
 const fail = (errno: string): Outcome => ({ value: -1, errno });
 const now = (outcome: Outcome): Started => ({ attempt: () => outcome });
 const c = (name: string): number => CONSTANTS[name] as number;
-const NONBLOCK = c("SOCK_NONBLOCK"), MSG_PEEK = c("MSG_PEEK"), MSG_DONTWAIT = c("MSG_DONTWAIT"), MSG_MORE = c("MSG_MORE"), MSG_WAITALL = c("MSG_WAITALL"), MSG_OOB = c("MSG_OOB");
+const NONBLOCK = c("SOCK_NONBLOCK"), MSG_PEEK = c("MSG_PEEK"), MSG_DONTWAIT = c("MSG_DONTWAIT"), MSG_MORE = c("MSG_MORE"), MSG_WAITALL = c("MSG_WAITALL"), MSG_OOB = c("MSG_OOB"), MSG_EOR = c("MSG_EOR");
 
 type Handler = (a: Args) => Started;
 
@@ -133,7 +133,9 @@ export class Syscalls {
     const base = type & 15;
     const protocol = isEllipsis(a.at(2)) ? 6 : a.number(2, "the protocol");
     if (base !== c("SOCK_STREAM") || (protocol !== 6 && protocol !== 0)) throw new Unsupported(a.position, "only TCP sockets are supported");
-    return now({ value: 0, opened: new Socket((type & NONBLOCK) !== 0, this.#ctx.isLinux) });
+    const opened = new Socket((type & NONBLOCK) !== 0, this.#ctx.isLinux);
+    opened.notSentLowAt = this.#ctx.settings().notSentLowAt;
+    return now({ value: 0, opened });
   }
 
   /** A socket address that the script spells out; undefined where it leaves it to the runner. */
@@ -284,7 +286,7 @@ export class Syscalls {
 
   #send(a: Args, length: number, flags: number): Started {
     const s = this.#fd(a);
-    if ((flags & MSG_OOB) !== 0) throw new Unsupported(a.position, "MSG_OOB is not supported");
+    if ((flags & (MSG_OOB | MSG_EOR)) !== 0) throw new Unsupported(a.position, `${(flags & MSG_OOB) !== 0 ? "MSG_OOB" : "MSG_EOR"} is not supported`);
     const wait = !s.nonBlocking && (flags & MSG_DONTWAIT) === 0;
     let taken = 0;
     return {

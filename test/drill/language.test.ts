@@ -151,6 +151,9 @@ describe("the whole script", () => {
     expect(failure("#ifdef A\n0 close(3) = 0")).toContain('has no "#endif"');
     expect(failure("#else\n0 close(3) = 0")).toContain('unexpected "#else"');
   });
+  test("a # in a command or a code block is a comment there", () => {
+    expect(parseScript("`a\n# b\nc`\n0 close(3) = 0\n+0 %{\n# d\nassert 1\n}%").events).toHaveLength(2);
+  });
   test("a macro is replaced as a bare word, from the caller and from the script", () => {
     const script = parse("+0 read(3, ..., SIZE) = SIZE\n+0 write(3, ..., OTHER) = 7", new Map([["SIZE", "40"], ["OTHER", "7"]]));
     expect(script.events.map((e) => (e.action as CallAction).result)).toMatchObject([{ value: 3 }, { value: 40 }, { value: 7 }]);
