@@ -20,7 +20,7 @@ export interface SocketError extends Error {
  * Why a connection ended, as the code that the kernel's TCP would have given: while it was being opened, and afterwards.
  * Undefined: no error, both sides agreed.
  */
-export const CODE_OF: Readonly<Record<ClosedBy, { readonly opening: string; readonly open: string | undefined }>> = {
+const CODE_OF: Readonly<Record<ClosedBy, { readonly opening: string; readonly open: string | undefined }>> = {
   local: { opening: "ECONNABORTED", open: undefined },
   peer: { opening: "ECONNABORTED", open: undefined },
   both: { opening: "ECONNABORTED", open: undefined },
@@ -32,6 +32,22 @@ export const CODE_OF: Readonly<Record<ClosedBy, { readonly opening: string; read
   limit: { opening: "ENOBUFS", open: "ENOBUFS" }, // "insufficient resources"
   shutdown: { opening: "ECONNABORTED", open: undefined }, // our own call, on the stack
 };
+
+/** What Linux makes of the codes of ICMP's destination unreachable (RFC 1122 §3.2.2.1; net/ipv4/icmp.c, icmp_err_convert). */
+const UNREACHABLE: readonly string[] = [
+  "ENETUNREACH", "EHOSTUNREACH", "ENOPROTOOPT", "ECONNREFUSED", "EMSGSIZE", "EOPNOTSUPP", "ENETUNREACH", "EHOSTDOWN",
+  "ENONET", "ENETUNREACH", "EHOSTUNREACH", "ENETUNREACH", "EHOSTUNREACH", "EHOSTUNREACH", "EHOSTUNREACH", "EHOSTUNREACH",
+];
+const ICMP_UNREACHABLE = 3;
+
+/**
+ * The code of an ending, or undefined where it is none to complain of. The last ICMP error says more than "unreachable",
+ * and more than that time ran out.
+ */
+export function codeOf(by: ClosedBy, opening: boolean, icmp: { readonly type: number; readonly code: number } | undefined): string | undefined {
+  const told = (by === "unreachable" || by === "timeout") && icmp?.type === ICMP_UNREACHABLE ? UNREACHABLE[icmp.code] : undefined;
+  return told ?? CODE_OF[by][opening ? "opening" : "open"];
+}
 
 /** The negative number that libuv uses for an errno name; 0 for an unknown name. */
 export const errnoOf = (code: string): number => -((constants.errno as Readonly<Record<string, number>>)[code] ?? 0);

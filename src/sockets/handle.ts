@@ -11,7 +11,7 @@ import type { ClosedBy } from "../tcp/events.js";
 import type { ConnectionUser } from "../tcp/user.js";
 import type { Memory } from "../wire/memory.js";
 import { BLOCK, type Context } from "./context.js";
-import { CODE_OF, errnoError } from "./errors.js";
+import { codeOf, errnoError } from "./errors.js";
 import type { Server } from "./server.js";
 import type { Socket } from "./socket.js";
 
@@ -173,11 +173,11 @@ export class Handle implements ConnectionUser {
     }
     if (socket.connecting) {
       this.conn = undefined;
-      this.#run(() => socket.connected(CODE_OF[by].opening));
+      this.#run(() => socket.connected(codeOf(by, true, conn.tcb.icmpError) ?? "ECONNABORTED"));
       return;
     }
     // Where both sides have ended there is no error; what is unread stays in the connection until the reader takes it.
-    const failure = CODE_OF[by].open ?? (conn.ended ? undefined : "ECONNABORTED");
+    const failure = codeOf(by, false, conn.tcb.icmpError) ?? (conn.ended ? undefined : "ECONNABORTED");
     if (failure === undefined) {
       this.#soon();
       return;

@@ -281,6 +281,16 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
       expect(await error("192.0.2.1", 9)).toMatch(/^(EHOSTUNREACH|ENETUNREACH) connect/);
     });
 
+    test.skipIf(netnsMissing("nft") !== undefined)("ICMP unreachable by its code: the errno that Linux would give", async () => {
+      ns.sh("nft add table ip t; nft 'add chain ip t in { type filter hook input priority 0; }'");
+      for (const [port, type, code] of [[6001, "net-unreachable", "ENETUNREACH"], [6002, "host-unreachable", "EHOSTUNREACH"], [6003, "port-unreachable", "ECONNREFUSED"], [6004, "prot-unreachable", "ENOPROTOOPT"], [6005, "admin-prohibited", "EHOSTUNREACH"]] as const) {
+        ns.sh(`nft add rule ip t in tcp dport ${port} reject with icmp type ${type}`);
+        const [error] = await once(stack.net.connect({ host: KERNEL, port }), "error");
+        expect([(error as NodeJS.ErrnoException).code, (error as Error).message]).toEqual([code, `connect ${code} ${KERNEL}:${port}`]);
+      }
+      ns.sh("nft delete table ip t");
+    });
+
     test("a long-lived socket: 2,000 requests one after the other", async () => {
       const child = ns.spawn(process.execPath, ["-e", `require("node:net").createServer({ noDelay: true }, (s) => s.pipe(s)).listen(9100, "${KERNEL}", () => console.log("up"))`]);
       await once(child.stdout as NodeJS.ReadableStream, "data");

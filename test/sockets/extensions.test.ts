@@ -75,6 +75,19 @@ describe("facts", () => {
   });
 });
 
+test("simultaneous open: two connects meet, and carry text both ways [RFC 9293 §3.5, Figure 7]", async () => {
+  const edges: string[] = [];
+  for (const stack of [client, server]) stack.on("event", (e) => { if (e.kind === "transition") edges.push(`${e.from} → ${e.to}`); });
+  const c = client.net.connect({ host: OURS, port: 2_000, localPort: 1_000 }), s = server.net.connect({ host: "10.0.0.1", port: 1_000, localPort: 2_000 });
+  await Promise.all([once(c, "connect"), once(s, "connect")]);
+  // One of the two, or both, have a SYN come before the answer to their own.
+  expect(edges).toContain("SYN-SENT → SYN-RECEIVED");
+  expect([c.tcp?.passive, s.tcp?.passive]).toEqual([false, false]);
+  c.write("from one");
+  s.write("from the other");
+  expect([String((await once(s, "data"))[0]), String((await once(c, "data"))[0])]).toEqual(["from one", "from the other"]);
+});
+
 describe("reading and the window", () => {
   test("a paused reader leaves octets in the connection beyond the high-water mark, and the window closes", async () => {
     const { c, s } = await connected({ highWaterMark: 10_000, tcp: { receiveBuffer: 65_536 } });
