@@ -36,6 +36,7 @@ export const OPTIONS = {
   windowSteps: bool(true, "RFC 9293 §3.8.6.2.2", "the right edge moves only by a good piece; off: every ACK tells all the room there is, as BSD does"),
   finInAcks: bool(false, "BSD's tcp_outflags", "an ACK sent while our FIN is unacknowledged bears the FIN again"),
   quickAcks: num(16, 0, 1_000, "segments", "Linux (tcp_enter_quickack_mode)", "ACKs at once at the start of a connection, while the peer's slow start waits for them"),
+  pingPong: bool(false, "Linux (tcp_event_data_sent)", "text sent within the delayed ACK's time of text received ends the ACKs at once: an answer will carry them"),
   strictAcks: bool(false, "RFC 5681 §4.2", "true: an ACK for every second segment even when several arrive in one wake-up (else one per wake-up: MUST-58, MUST-59)"),
 
   // Retransmission

@@ -185,6 +185,7 @@ function transmitNew(t: Tcb, length: number, size: number, fin: boolean, now: Mi
   if (fin) t.finSent = true;
   if (length % size !== 0) t.smallSentEnd = add(start, length);
   t.lastDataSentAt = now;
+  if (t.options.pingPong && t.lastDataReceivedAt >= 0 && now - t.lastDataReceivedAt < t.options.delayedAck) t.ack.quick = 0;
   t.recovery.sentNew(length);
   sendText(t, start, length, fin, false, now);
   t.recovery.rearm(now, false);
