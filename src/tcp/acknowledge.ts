@@ -53,7 +53,7 @@ export function acknowledged(t: Tcb): void {
 
 /** Where the right edge would be if we told all the room that there is. */
 function roomEdge(t: Tcb): Seq {
-  return add(t.rcv.nxt, Math.max(0, t.options.receiveBuffer - t.receiveQueue.readable));
+  return add(t.rcv.nxt, Math.max(0, Math.min(t.rcv.limit, t.options.receiveBuffer - t.receiveQueue.readable)));
 }
 
 /**

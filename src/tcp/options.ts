@@ -33,6 +33,7 @@ export const OPTIONS = {
   // Acknowledging
   delayedAck: num(40, 0, 499, "ms", "RFC 9293 §3.8.6.3 MUST-40 (below 500 ms); Linux 40", "how long an ACK may wait for company; 0: never waits"),
   ackEvery: num(2, 1, 64, "segments", "RFC 9293 §3.8.6.3 SHLD-18", "an ACK at least every so many full-sized segments"),
+  growWindow: bool(false, "Linux (tcp_grow_window)", "the window begins at what the SYN told and grows by twice what each segment brings, up to the buffer"),
   windowSteps: bool(true, "RFC 9293 §3.8.6.2.2", "the right edge moves only by a good piece; off: every ACK tells all the room there is, as BSD does"),
   finInAcks: bool(false, "BSD's tcp_outflags", "an ACK sent while our FIN is unacknowledged bears the FIN again"),
   quickAcks: num(16, 0, 1_000, "segments", "Linux (tcp_enter_quickack_mode)", "ACKs at once at the start of a connection, while the peer's slow start waits for them"),

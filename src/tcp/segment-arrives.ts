@@ -440,6 +440,7 @@ function takeText(t: Tcb, seg: Segment, skip: number, now: Millis): void {
     return ackNow(t);
   }
   t.rcv.nxt = t.receiveQueue.next;
+  if (t.options.growWindow && length >= 128) t.rcv.limit = Math.min(t.options.receiveBuffer, t.rcv.limit + 2 * Math.max(t.rcv.mss, length));
   t.stats.bytesReceived += moved;
   t.tell |= TELL_READABLE;
   // §4.2: at once as well when the segment fills a gap, all of it or a part.

@@ -63,6 +63,8 @@ export class ReceiveVariables {
   mss = 1_460;
   /** The largest segment seen, octets: what "full-sized" means for delayed ACKs. */
   seenMss = 0;
+  /** What is told of the window at most, octets: below the buffer while it grows (option growWindow). */
+  limit = Infinity;
   finReceived = false;
   /** Number of a FIN that came before what it follows (SHLD-31). */
   finAt: Seq | undefined;
@@ -248,6 +250,7 @@ export class Tcb implements Window {
     this.snd.pmtu = mtu;
     this.rcv.mss = options.mss > 0 ? Math.min(options.mss, mtu - 40) : mtu - 40;
     this.rcv.wscale = wscaleFor(options);
+    if (options.growWindow) this.rcv.limit = options.initialReceiveWindow > 0 ? Math.min(65_535, options.initialReceiveWindow) : 65_535;
     this.bornAt = now;
     this.stateSince = now;
   }
