@@ -234,11 +234,8 @@ export class Faults implements FaultRegistry, Filter {
     if (c.fate !== undefined) return;
     countDelivered(c, s);
     if (c.shift !== 0 && s.direction === "out") {
-      // A copy, for what is kept or sent twice must keep the stack's own numbers.
-      const moved = s.own();
-      moved.setSequence((s.sequence + c.shift) | 0);
-      moved.frame.seal();
-      return this.send("out", moved.frame);
+      s.setSequence((s.sequence + c.shift) | 0);
+      s.frame.seal();
     }
     this.send(s.direction, s.frame);
   }

@@ -138,11 +138,13 @@ describe("what happens to it", () => {
     expect(w.say("in P. 1:9 ack 1")).toEqual(["in P. 1:9 ack 1"]);
     const text = Buffer.from(w.frames.at(-1)?.frame.bytes.slice(-8) ?? []).toString("latin1");
     expect(text).not.toBe("BCDEFGHI");
-    const partial = new Wire("badsum").shake();
-    const frame = partial.make("in", 24, 1, 10, 1, 1000);
-    frame.partial = true;
-    partial.faults.incoming(frame);
-    expect(partial.log.at(-1)).toMatch(bad);
+    for (const spec of ["badsum", "corrupt"]) {
+      const partial = new Wire(spec).shake();
+      const frame = partial.make("in", 24, 1, 10, 1, 1000);
+      frame.partial = true;
+      partial.faults.incoming(frame);
+      expect(partial.log.at(-1)).toMatch(bad);
+    }
   });
   test("set: window (scaled), ack, seq, ttl, mss", () => {
     const w = new Wire("out set window 400 then out set ack +1000 then out data set seq -1 then set ttl 3 then syn set mss 100");
@@ -200,7 +202,7 @@ describe("what happens to it", () => {
     expect(w.say("in . 1:1 ack 101")).toHaveLength(1);
   });
   test("isn: the peer sees other numbers than our stack, both ways, SACK included", () => {
-    const w = new Wire("out isn 100");
+    const w = new Wire("out isn 100 then out byte 30 rst");
     w.say("in S 0:0\nout S. 0:0 ack 1");
     const raw = (i: number): number => { const b = w.frames[i]?.frame.bytes as Uint8Array; return new DataView(b.buffer, b.byteOffset).getUint32(24); };
     expect(raw(1)).toBe(100);
@@ -211,6 +213,9 @@ describe("what happens to it", () => {
     expect(w.log.at(-1)).toBe("in . 1:1 ack 1");
     w.say("out P. 1:11 ack 1\nout P. 1:11 ack 1");
     expect([raw(3), raw(4)]).toEqual([101, 101]);
+    w.say("out P. 11:61 ack 1");
+    expect([raw(5), raw(6)]).toEqual([111, 131]);
+    expect(w.log.at(-1)).toBe("in R. 1:1 ack 61");
     expect(w.frames.every(({ frame }) => checksumOk(frame))).toBe(true);
   });
   test("icmp answers in the name of the other end and quotes the segment", () => {
