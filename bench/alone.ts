@@ -41,11 +41,11 @@ export async function idle(options: BenchOptions, tools: Tools, folder: string, 
           ] as const
         ).map(([mode, more]) => [mode, ours(`idle ${mode}`, folder, more)]);
   const found: IdleResult[] = [];
-  const seconds = options.quick ? 1 : 10;
+  const seconds = options.quick ? 0.3 : 10;
   for (const [mode, plan] of plans) {
     const core = await withServer(plan, tools, folder, async (server) => {
       await take(server, "pp", { ...options, quick: true });
-      await sleep(1_000);
+      await sleep(options.quick ? 200 : 1_000);
       return idleShare(server, seconds);
     });
     say(`idle, ${mode}: ${(core * 100).toFixed(2)} % of a core`);
@@ -66,7 +66,7 @@ const HELD = [
 /** What idle connections cost: memory by the daemon's own account, and processor time. */
 export async function memory(options: BenchOptions, tools: Tools, folder: string, say: Say): Promise<MemoryResult[]> {
   const found: MemoryResult[] = [];
-  const seconds = options.quick ? 1 : 10,
+  const seconds = options.quick ? 0.3 : 10,
     connections = options.idle;
   for (const [service, port] of HELD) {
     const plan = ours(`memory ${service}`, folder, [], ["--expose-gc", "--import", COLLECTOR]);
