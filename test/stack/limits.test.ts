@@ -22,7 +22,10 @@ class Siege extends RawPeer {
   user: ConnectionUser = NOBODY;
   constructor(config: Partial<StackConfig> = {}) {
     super(config);
-    this.stack.listen({ port: 80 }, (c) => { this.accepted.push(c); return this.user; });
+    this.stack.listen({ port: 80 }, (c) => {
+      this.accepted.push(c);
+      return this.user;
+    });
   }
   /** SYN and the ACK of the answer. @returns where both ends are, or undefined when no SYN,ACK came */
   open(f: Partial<Fields> = {}): { seq: number; ack: number } | undefined {
@@ -34,15 +37,24 @@ class Siege extends RawPeer {
     this.inject(segment({ ...f, ctl: ACK, ...at, mss: 0 }));
     return at;
   }
-  limits(name: string): Extract<TcpEvent, { kind: "limit" }>[] { return this.events.filter((e) => e.kind === "limit").filter((e) => e.limit === name); }
-  dropped(rule: string): number { return this.events.filter((e) => e.kind === "drop" && e.rule === rule).length; }
-  closedBy(): string[] { return this.events.filter((e) => e.kind === "closed").map((e) => e.by); }
+  limits(name: string): Extract<TcpEvent, { kind: "limit" }>[] {
+    return this.events.filter((e) => e.kind === "limit").filter((e) => e.limit === name);
+  }
+  dropped(rule: string): number {
+    return this.events.filter((e) => e.kind === "drop" && e.rule === rule).length;
+  }
+  closedBy(): string[] {
+    return this.events.filter((e) => e.kind === "closed").map((e) => e.by);
+  }
 }
 const from = (i: number): Partial<Fields> => ({ from: (parseAddress("10.0.1.0") as number) + (i >> 14), sourcePort: 1_024 + (i & 16_383) });
 
 describe("how many", () => {
   test("half-open: beyond synBacklog a SYN leaves no state, and is answered by a cookie or not at all; one flood line a second", () => {
-    for (const [synCookies, answers] of [["auto", 3_000], ["off", 64]] as const) {
+    for (const [synCookies, answers] of [
+      ["auto", 3_000],
+      ["off", 64],
+    ] as const) {
       const s = new Siege({ limits: { synBacklog: 64 }, synCookies });
       for (let i = 0; i < 3_000; i++) {
         s.inject(segment({ ctl: SYN, seq: i, mss: 1_460, ...from(i) }));
@@ -113,7 +125,12 @@ describe("how many", () => {
 
   test("TIME-WAIT: the oldest goes, and none is left above the limit", () => {
     const s = new Siege({ limits: { maxTimeWait: 5 } });
-    s.user = { ...NOBODY, established(c) { c.release(); } };
+    s.user = {
+      ...NOBODY,
+      established(c) {
+        c.release();
+      },
+    };
     for (let i = 0; i < 40; i++) {
       const at = s.open(from(i));
       s.inject(segment({ ...from(i), ctl: FIN | ACK, seq: at?.seq ?? 0, ack: (at?.ack ?? 0) + 1 }));
@@ -170,11 +187,18 @@ describe("how many", () => {
 describe("memory", () => {
   /** 4 MiB: 256 pages, of which 64 are for what arrives. */
   const small = (): Siege => new Siege({ memory: plainMemory(new Uint8Array(256 * PAGE)) });
-  const octets = new Uint8Array(4 * 1024 * 1024), text = (n: number): Uint8Array => octets.subarray(0, n);
+  const octets = new Uint8Array(4 * 1024 * 1024),
+    text = (n: number): Uint8Array => octets.subarray(0, n);
 
   test("send takes less and then nothing; an ACK somewhere frees pages, and whoever could queue nothing is told", () => {
-    const s = small(), told: number[] = [];
-    s.user = { ...NOBODY, writable(c) { told.push(c.remotePort); } };
+    const s = small(),
+      told: number[] = [];
+    s.user = {
+      ...NOBODY,
+      writable(c) {
+        told.push(c.remotePort);
+      },
+    };
     const places = Array.from({ length: 300 }, (_, i) => s.open({ ...from(i), win: 0 }));
     // Windows are shut, so that all that is taken has to be kept.
     const taken = s.accepted.map((c) => c.send(text(4 * 1024 * 1024)));
@@ -206,19 +230,23 @@ describe("memory", () => {
   test("text beyond gaps cannot take the memory from others: it is dropped first, and the connection survives", () => {
     const s = small();
     const places = Array.from({ length: 400 }, (_, i) => s.open(from(i)));
-    places.forEach((at, i) => { s.inject(segment({ ...from(i), ctl: ACK, seq: (at?.seq ?? 0) + 1, ack: at?.ack ?? 0, text: text(1_000) })); });
-    expect(s.stack.counters.pagesUsed).toBeLessThanOrEqual(256 * 3 / 4);
+    places.forEach((at, i) => {
+      s.inject(segment({ ...from(i), ctl: ACK, seq: (at?.seq ?? 0) + 1, ack: at?.ack ?? 0, text: text(1_000) }));
+    });
+    expect(s.stack.counters.pagesUsed).toBeLessThanOrEqual((256 * 3) / 4);
     expect(s.stack.env.counters.memoryDrops).toBeGreaterThan(200);
     expect(s.limits("memory")).toHaveLength(1);
     // The last is one of those that were refused. Its gap is filled, and text in order is taken from it as ever.
-    const at = places.at(-1), c = s.accepted.at(-1);
+    const at = places.at(-1),
+      c = s.accepted.at(-1);
     s.inject(segment({ ...from(399), ctl: ACK, seq: at?.seq ?? 0, ack: at?.ack ?? 0, text: text(1_001) }));
     expect(c?.readable).toBe(1_001);
     expect(s.closedBy()).toEqual([]);
   });
 
   test("what fills a gap is taken although much lies beyond it", () => {
-    const s = small(), at = s.open() as { seq: number; ack: number };
+    const s = small(),
+      at = s.open() as { seq: number; ack: number };
     for (let i = 0; i < 2_000; i++) s.inject(segment({ ctl: ACK, seq: at.seq + 1 + i * 1_000, ack: at.ack, text: text(1_000) }));
     const kept = s.accepted[0]?.status(s.now).outOfOrder ?? 0;
     expect(kept).toBeGreaterThan(PAGE);
@@ -271,14 +299,23 @@ describe("what a connection may cost over time", () => {
     s.pass(100_000);
     s.accepted[0]?.send(new Uint8Array(10_000));
     s.turn();
-    for (let i = 0; i < 29; i++) { s.pass(1_000); answer(0); }
+    for (let i = 0; i < 29; i++) {
+      s.pass(1_000);
+      answer(0);
+    }
     expect(s.accepted[0]?.state).toBe("ESTABLISHED");
     answer(100);
     s.pass(100);
     answer(0);
-    for (let i = 0; i < 29; i++) { s.pass(1_000); answer(0); }
+    for (let i = 0; i < 29; i++) {
+      s.pass(1_000);
+      answer(0);
+    }
     expect(s.accepted[0]?.state).toBe("ESTABLISHED");
-    for (let i = 0; i < 2; i++) { s.pass(1_000); answer(0); }
+    for (let i = 0; i < 2; i++) {
+      s.pass(1_000);
+      answer(0);
+    }
     expect(rules(s)).toEqual(["limit-zero-window"]);
     expect(s.stack.counters.connections).toBe(0);
   });
