@@ -96,7 +96,7 @@ async function all(): Promise<void> {
       // A process that hangs or dies costs its seed, not the run.
       child.once("exit", (code, signal) => {
         clearTimeout(watchdog);
-        if (current !== undefined) note(current.kind, { seed: current.seed, violation: signal === "SIGKILL" ? `still running after ${HANG} ms of real time` : `ended with ${code ?? signal}`, connections: 0, octets: 0, events: 0, ms: 0, retransmits: 0, timeouts: 0 });
+        if (current !== undefined) note(current.kind, { seed: current.seed, violation: signal === "SIGKILL" ? `still running after ${HANG} ms of real time` : `ended with ${code ?? signal}`, connections: 0, octets: 0, events: 0, ms: 0, readMs: 0, retransmits: 0, timeouts: 0 });
         void (next < work.length ? worker().then(resolve) : resolve());
       });
     });

@@ -15,6 +15,8 @@ export interface Stage {
   calling: number;
   /** When anything last went ahead. */
   progressAt: number;
+  /** When octets were last read. */
+  readAt: number;
   note(who: string, text: string): void;
 }
 
@@ -209,6 +211,7 @@ export class App implements ConnectionUser {
       if (!ok) throw new Violation(`${this.name}: octets ${this.taken} to ${this.taken + n} are not what was written`);
       if (conn.readable !== before - n) throw new Violation(`${this.name}: ${before} readable, ${n} taken, ${conn.readable} left`);
       this.taken += n;
+      this.#stage.readAt = agenda.now;
       if (this.taken > this.peer.written) throw new Violation(`${this.name}: read ${this.taken}, but only ${this.peer.written} were written`);
       this.#stage.progressAt = agenda.now;
       if (plan.readPiece > 0) {

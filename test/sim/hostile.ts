@@ -51,6 +51,7 @@ class HostileRun implements Stage {
   readonly agenda: Agenda;
   calling = 0;
   progressAt = 0;
+  readAt = 0;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #stack: Stack;
   readonly #end: LinkEnd;
@@ -104,7 +105,7 @@ class HostileRun implements Stage {
 
   outcome(seed: number, violation: string | undefined): Outcome {
     const counters = this.#stack.env.counters;
-    return { seed, violation, connections: this.#apps.length, octets: this.#apps.reduce((n, app) => n + app.taken, 0), events: this.#events, ms: this.agenda.now, retransmits: counters.retransmits, timeouts: counters.timeouts };
+    return { seed, violation, connections: this.#apps.length, octets: this.#apps.reduce((n, app) => n + app.taken, 0), events: this.#events, ms: this.agenda.now, readMs: this.readAt, retransmits: counters.retransmits, timeouts: counters.timeouts };
   }
 
   #add(i: number, options: Partial<TcpOptions>): void {

@@ -22,6 +22,8 @@ export interface Outcome {
   readonly events: number;
   /** Virtual milliseconds. */
   readonly ms: number;
+  /** Virtual milliseconds until the last octet was read. */
+  readonly readMs: number;
   readonly retransmits: number;
   readonly timeouts: number;
 }
@@ -62,6 +64,7 @@ class Run implements Stage {
   readonly agenda: Agenda;
   calling = 0;
   progressAt: number;
+  readAt = 0;
   readonly #start: number;
   readonly #scenario: Scenario;
   readonly #trace: ((line: string) => void) | undefined;
@@ -124,7 +127,7 @@ class Run implements Stage {
       octets += pair[0].taken + pair[1].taken;
     }
     const sum = (what: "retransmits" | "timeouts"): number => this.#stacks[0].env.counters[what] + this.#stacks[1].env.counters[what];
-    return { seed, violation, connections, octets, events: this.#events, ms: this.elapsed, retransmits: sum("retransmits"), timeouts: sum("timeouts") };
+    return { seed, violation, connections, octets, events: this.#events, ms: this.elapsed, readMs: Math.max(0, this.readAt - this.#start), retransmits: sum("retransmits"), timeouts: sum("timeouts") };
   }
 
   note(who: string, text: string): void {
