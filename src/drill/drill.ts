@@ -9,7 +9,7 @@ import { readSettings } from "./settings.js";
 export interface DrillOptions {
   /** Default: what the script was written for, by what it names. */
   readonly profile?: ProfileName;
-  /** Compare PSH and the order of SYN options, and take bursts segment by segment. */
+  /** Compare PSH and the order of SYN options. */
   readonly strict?: boolean;
   /** `-D NAME=text`. */
   readonly defines?: ReadonlyMap<string, string>;

@@ -365,7 +365,7 @@ export class Runner {
     if (first === undefined) throw new Failure(event, anyTime ? `no packet in ${FOREVER / 1e6} s` : `no packet came until ${formatTime(this.#host.now)}`, wanted, "nothing");
     const flow = this.#flow as Flow;
     let got = first;
-    if (!this.#o.settings.strictSegments && !this.#o.strict) {
+    if (!this.#o.settings.strictSegments) {
       for (let last = first.length; got.length < want.seq.length && got.length > 0; ) {
         const next = this.#take(limit);
         if (next === undefined) break;

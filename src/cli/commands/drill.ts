@@ -25,7 +25,7 @@ Examples:
   $ glasstcp drill --trace handshake.pkt         each packet, in the script's own numbers
   $ glasstcp drill --json tests/*.pkt | jq -r 'select(.result == "FAIL") | .file'
   $ glasstcp drill --profile freebsd rst/*.pkt   a host as FreeBSD is set up
-  $ glasstcp drill --strict psh.pkt              PSH, the order of SYN options and the cut of bursts count too`;
+  $ glasstcp drill --strict psh.pkt              PSH and the order of SYN options count too`;
 
 export function register(program: Command): void {
   program
@@ -36,8 +36,8 @@ export function register(program: Command): void {
     .option("--json", "one JSON object a line and script: file, result, line, reason, wanted, got, profile, notes")
     .option("--tap", "Test Anything Protocol")
     .addOption(new Option("--profile <name>", "the host that the scripts are for: its settings, and what is compared").choices(["auto", "linux", "freebsd", "neutral"]).default("auto"))
-    .option("--strict", "compare PSH and the order of SYN options; do not join the segments of a burst")
-    .option("-D, --define <name=text>", "put text where the bare word NAME stands; also defines NAME for #ifdef (repeatable)", collect, new Map<string, string>())
+    .option("--strict", "compare PSH and the order of SYN options too")
+    .addOption(new Option("-D, --define <name=text>", "put text where the bare word NAME stands; also defines NAME for #ifdef (repeatable)").argParser(collect).default(new Map<string, string>(), "none"))
     .option("--trace", "each packet in the script's own numbers, to standard error")
     .addHelpText("after", EXAMPLES)
     .action((files: string[], options: Options) => run(files, options));
