@@ -55,8 +55,6 @@ export async function idle(options: BenchOptions, tools: Tools, folder: string, 
 }
 
 const COLLECTOR = fileURLToPath(new URL("collect-garbage.js", import.meta.url));
-/** Of one source address, at most: see bench/c/client.c. */
-const PER_SOURCE = 20_000;
 /** Echo answers on the bare connection; discard has a socket in the manner of node:net on top. */
 const HELD = [
   ["echo", 7],
@@ -67,24 +65,25 @@ const HELD = [
 export async function memory(options: BenchOptions, tools: Tools, folder: string, say: Say): Promise<MemoryResult[]> {
   const found: MemoryResult[] = [];
   const seconds = options.quick ? 0.3 : 10,
-    connections = options.idle;
+    connections = options.idle,
+    settle = options.quick ? 200 : 2_000;
   for (const [service, port] of HELD) {
     const plan = ours(`memory ${service}`, folder, [], ["--expose-gc", "--import", COLLECTOR]);
     found.push(
       await withServer(plan, tools, folder, async (server) => {
         const status = async (): Promise<DaemonStatus> => {
           server.signal("SIGUSR2");
-          await sleep(500);
+          await sleep(settle);
           return new ControlClient(plan.control).get<DaemonStatus>("/v1/status");
         };
         // A few connections first: what is made once is not counted a hundred thousand times.
-        await (await server.hold(port, 500, 1)).end();
-        await sleep(500);
+        await (await server.hold(port, 500)).end();
+        await sleep(settle);
         await status();
         const coreBefore = await idleShare(server, seconds),
           before = await status();
         say(`memory, ${service}: opening ${connections.toLocaleString("en")} connections`);
-        const held = await server.hold(port, connections, Math.ceil(connections / PER_SOURCE));
+        const held = await server.hold(port, connections);
         await status();
         const coreAfter = await idleShare(server, seconds),
           after = await status();
@@ -103,7 +102,7 @@ export async function memory(options: BenchOptions, tools: Tools, folder: string
           rssEach: (after.memory.rss - before.memory.rss) / more,
           coreBefore,
           coreAfter,
-          openedPerSecond: connections / (held.answer["seconds"] ?? Number.NaN),
+          openedPerSecond: connections / held.seconds,
         };
       }),
     );

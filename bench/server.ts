@@ -25,6 +25,8 @@ export interface ServerPlan {
 /** A client leaves its ports in TIME-WAIT for a minute and slows to a crawl once they are used up: each run has an address of its own. */
 const FIRST_SOURCE = 11,
   LAST_SOURCE = 250;
+/** Connections that one client holds. */
+const HELD_BY_ONE = 15_000;
 
 export class Server {
   readonly plan: ServerPlan;
@@ -106,8 +108,8 @@ export class Server {
   }
 
   /** @throws Error with what the client said */
-  async measure(job: string, port: number, more: readonly string[], sources = 1): Promise<Answer> {
-    const args = [...this.#arguments(job, port, more), "-s", this.sources(sources).join(",")];
+  async measure(job: string, port: number, more: readonly string[]): Promise<Answer> {
+    const args = [...this.#arguments(job, port, more), "-s", this.sources(1).join(",")];
     const { code, stdout, stderr } = await this.#ns.run(this.#tools.client, args, { timeoutMs: 300_000 });
     if (this.plan.logFile !== undefined && existsSync(this.plan.logFile)) truncateSync(this.plan.logFile, 0);
     if (code !== 0)
@@ -117,25 +119,37 @@ export class Server {
     return JSON.parse(stdout) as Answer;
   }
 
-  /** Opens connections and keeps them until `end` is called. */
-  async hold(port: number, count: number, sources: number): Promise<{ answer: Answer; end(): Promise<void> }> {
-    const args = [...this.#arguments("hold", port, ["-n", String(count)]), "-s", this.sources(sources).join(",")];
-    const client = this.#ns.spawn(this.#tools.client, args);
-    let said = "";
-    client.stderr?.on("data", (chunk: Buffer) => {
-      said += chunk;
-    });
-    const answer = await new Promise<Answer>((resolve, reject) => {
-      client.stdout?.once("data", (chunk: Buffer) => resolve(JSON.parse(String(chunk)) as Answer));
-      client.once("exit", () => reject(new Error(`${this.plan.name}: hold: ${said.trim()}`)));
-    });
+  /**
+   * Opens connections, one after the other, and keeps them until `end` is called. By several clients: each has as many as its ports
+   * and a usual limit of descriptors allow.
+   * @returns seconds that the opening took
+   */
+  async hold(port: number, count: number): Promise<{ seconds: number; end(): Promise<void> }> {
+    const clients: ChildProcess[] = [];
+    let seconds = 0;
+    for (let open = 0; open < count; open += HELD_BY_ONE) {
+      const more = ["-n", String(Math.min(HELD_BY_ONE, count - open)), "-s", this.sources(1).join(",")];
+      const client = this.#ns.spawn(this.#tools.client, this.#arguments("hold", port, more));
+      clients.push(client);
+      let said = "";
+      client.stderr?.on("data", (chunk: Buffer) => {
+        said += chunk;
+      });
+      const answer = await new Promise<Answer>((resolve, reject) => {
+        client.stdout?.once("data", (chunk: Buffer) => resolve(JSON.parse(String(chunk)) as Answer));
+        client.once("exit", () => reject(new Error(`${this.plan.name}: hold: ${said.trim()}`)));
+      });
+      seconds += answer["seconds"] ?? Number.NaN;
+    }
     return {
-      answer,
-      end: () =>
-        new Promise((resolve) => {
-          client.once("exit", () => resolve());
-          client.stdin?.end();
-        }),
+      seconds,
+      end: async () => {
+        for (const client of clients)
+          await new Promise((resolve) => {
+            client.once("exit", resolve);
+            client.stdin?.end();
+          });
+      },
     };
   }
 

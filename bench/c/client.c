@@ -6,7 +6,7 @@
  *   client download  empties a connection for -t seconds
  *   client pingpong  sends one octet and waits for it to come back, -n times
  *   client connect   connects, sends an octet, waits for it, closes; -n times or for -t seconds, -c of them in flight
- *   client hold      opens -n connections from the addresses of -s (separated by commas) and holds them until standard input ends
+ *   client hold      opens -n connections and holds them until standard input ends
  *   client exact     sends -n octets through echo on each of -c connections at once, and compares what comes back
  *
  *   -h ADDRESS  -p PORT  -C NAME (congestion control)  -s ADDRESS (source)  -P PID (server, for its processor time)
@@ -27,13 +27,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { UPLOAD_CHUNK = 128 * 1024, DOWNLOAD_CHUNK = 256 * 1024, PINGPONG_WARMUP = 500, MAX_FLIGHT = 1024, PER_SOURCE = 20000 };
+enum { UPLOAD_CHUNK = 128 * 1024, DOWNLOAD_CHUNK = 256 * 1024, PINGPONG_WARMUP = 500, MAX_FLIGHT = 1024 };
 /* Beyond these a server is taken for dead, seconds. */
 static const double STALLED = 2, PINGPONG_LIMIT = 30;
 
 static struct sockaddr_in server = {.sin_family = AF_INET};
-static struct sockaddr_in sources[64];
-static int source_count;
+static struct sockaddr_in source = {.sin_family = AF_INET};
+static int has_source;
 static const char *congestion;
 static int server_pid;
 static double seconds = 2;
@@ -101,15 +101,15 @@ static void finish(double elapsed) {
 
 /* ---- Sockets ---- */
 
-static int make_socket(int flags, const struct sockaddr_in *source) {
+static int make_socket(int flags) {
   int one = 1, fd = socket(AF_INET, SOCK_STREAM | flags, 0);
   if (fd < 0) die("socket");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (congestion != NULL && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, strlen(congestion)) != 0) die(congestion);
-  if (source != NULL) {
+  if (has_source) {
     /* The port is chosen at connect(), where the kernel may use one again that leads elsewhere. */
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    if (bind(fd, (const struct sockaddr *)source, sizeof *source) != 0) die("bind");
+    if (bind(fd, (struct sockaddr *)&source, sizeof source) != 0) die("bind");
   }
   return fd;
 }
@@ -119,10 +119,8 @@ static void set_timeout(int fd, int option, double secs) {
   setsockopt(fd, SOL_SOCKET, option, &t, sizeof t);
 }
 
-static const struct sockaddr_in *first_source(void) { return source_count > 0 ? &sources[0] : NULL; }
-
 static int dial(void) {
-  int fd = make_socket(0, first_source());
+  int fd = make_socket(0);
   set_timeout(fd, SO_SNDTIMEO, STALLED);
   set_timeout(fd, SO_RCVTIMEO, STALLED);
   if (connect(fd, (struct sockaddr *)&server, sizeof server) != 0) die("connect");
@@ -233,7 +231,7 @@ static long connect_together(double end) {
     if (over && open == 0) return done;
     for (int i = 0; i < flight && t < end && done + open < count; i++) {
       if (calls[i].fd >= 0) continue;
-      int fd = make_socket(SOCK_NONBLOCK, first_source());
+      int fd = make_socket(SOCK_NONBLOCK);
       if (connect(fd, (struct sockaddr *)&server, sizeof server) != 0 && errno != EINPROGRESS) die("connect");
       calls[i] = (struct call){fd, 0, t};
       open++;
@@ -279,11 +277,10 @@ static void connections(void) {
 static void hold(void) {
   struct rlimit files = {count + 64, count + 64};
   if (setrlimit(RLIMIT_NOFILE, &files) != 0) die("setrlimit NOFILE");
-  if (count > (long)source_count * PER_SOURCE) { errno = EADDRNOTAVAIL; die("too few source addresses"); }
   int *fds = malloc(count * sizeof *fds);
   begin();
   for (long i = 0; i < count; i++) {
-    fds[i] = make_socket(0, &sources[i / PER_SOURCE]);
+    fds[i] = make_socket(0);
     if (connect(fds[i], (struct sockaddr *)&server, sizeof server) != 0) die("connect");
   }
   printf("{\"n\":%ld", count);
@@ -321,7 +318,7 @@ static void exact(void) {
   int poller = epoll_create1(0), running = flight;
   begin();
   for (int i = 0; i < flight; i++) {
-    streams[i].fd = make_socket(0, first_source());
+    streams[i].fd = make_socket(0);
     if (connect(streams[i].fd, (struct sockaddr *)&server, sizeof server) != 0) die("connect");
     fcntl(streams[i].fd, F_SETFL, O_NONBLOCK);
     struct epoll_event wanted = {.events = EPOLLIN | EPOLLOUT, .data.u32 = i};
@@ -367,13 +364,6 @@ static void exact(void) {
   finish(elapsed);
 }
 
-static void add_sources(char *list) {
-  for (char *address = strtok(list, ","); address != NULL && source_count < 64; address = strtok(NULL, ",")) {
-    sources[source_count].sin_family = AF_INET;
-    if (inet_pton(AF_INET, address, &sources[source_count++].sin_addr) != 1) { errno = EINVAL; die(address); }
-  }
-}
-
 int main(int argc, char **argv) {
   static const struct { const char *name; void (*run)(void); } jobs[] = {
     {"upload", upload}, {"download", download}, {"pingpong", pingpong}, {"connect", connections}, {"hold", hold}, {"exact", exact},
@@ -386,7 +376,7 @@ int main(int argc, char **argv) {
     case 't': seconds = atof(optarg); break;
     case 'n': count = atol(optarg); break;
     case 'c': flight = atoi(optarg); break;
-    case 's': add_sources(optarg); break;
+    case 's': has_source = inet_pton(AF_INET, optarg, &source.sin_addr); if (!has_source) return 2; break;
     case 'P': server_pid = atoi(optarg); break;
     case 'C': congestion = optarg; break;
     default: return 2;
