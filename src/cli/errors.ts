@@ -22,6 +22,13 @@ export const permissionError = (message: string, mend: string): CliError => new 
 /** No daemon answers on the control socket: exit 4. */
 export const noDaemonError = (message: string, mend = "start one with: glasstcp serve"): CliError => new CliError(message, { exitCode: EXIT.noDaemon, mend });
 
+/** What Node says when it has no descriptor left, or a package is not where it should be; the first looks like the second. */
+const LOADING: Readonly<Record<string, string>> = {
+  EMFILE: "raise the limit, for example: ulimit -n 1024",
+  ENFILE: "the whole machine is out of descriptors: sysctl fs.file-max",
+  ERR_MODULE_NOT_FOUND: "install again (npm ci), or, where descriptors are few: ulimit -n 1024",
+};
+
 const NO_PERMISSION = new Set(["EACCES", "EPERM", "ENOENT", "ENODEV", "ENXIO"]);
 
 export interface Told {
@@ -45,6 +52,8 @@ export function tell(thrown: unknown): Told {
   if (e.kind === "usage") return told(EXIT.usage);
   if (e.kind === "permission" || e.kind === "missing") return told(EXIT.permission);
   if (typeof e.mend === "string") return told(e.kind === undefined && typeof e.code === "string" && NO_PERMISSION.has(e.code) ? EXIT.permission : EXIT.failed);
+  if (typeof e.code === "string" && Object.hasOwn(LOADING, e.code))
+    return { text: oneLine(`glasstcp: ${thrown.message}; ${LOADING[e.code]}`), exitCode: EXIT.failed };
   if (typeof e.code === "string" && /^E[A-Z0-9]+$/.test(e.code) && "syscall" in thrown) return told(EXIT.failed);
   return { text: `glasstcp: this is a bug in glasstcp, please report it\n${thrown.stack ?? thrown.message}`, exitCode: EXIT.failed };
 }

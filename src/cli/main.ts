@@ -16,6 +16,13 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   const { version } = await import("./version.js");
   process.stdout.write(`${version()}\n`);
 } else {
-  const { main } = await import("./program.js");
-  process.exitCode = await main(argv);
+  try {
+    const { main } = await import("./program.js");
+    process.exitCode = await main(argv);
+  } catch (e) {
+    // Not even the part that tells of errors could be loaded.
+    if ((e as NodeJS.ErrnoException).code !== "EMFILE") throw e;
+    process.stderr.write(`glasstcp: ${(e as Error).message}; raise the limit, for example: ulimit -n 1024\n`);
+    process.exitCode = 1;
+  }
 }
