@@ -31,14 +31,14 @@ export class Transmitter {
     header.sourcePort = flow.localPort;
     header.destinationPort = flow.remotePort;
     // RFC 3168 §6.1.4, §6.1.5: new data only; neither pure ACKs nor retransmissions.
-    const tos = t.ecn && textLength > 0 && !retransmission ? ECT_0 : 0;
+    const tos = (t.options.diffserv << 2) | (t.ecn && textLength > 0 && !retransmission ? ECT_0 : 0);
     const tx = this.#tx, b = tx.memory.bytes, ip = tx.begin(), tcp = ip + IPV4_HEADER;
     const headerLength = emitTcp(b, tcp, header);
     let sum = 0;
     const partial = this.#offload.checksum;
     if (textLength > 0) sum = t.sendQueue.gather(tx, from, textLength, !partial);
     finishChecksum(b, tcp, headerLength, textLength, flow.local, flow.remote, sum, partial);
-    emitIpv4(b, ip, IPV4_HEADER + headerLength + textLength, tos, TTL, PROTOCOL_TCP, flow.local, flow.remote);
+    emitIpv4(b, ip, IPV4_HEADER + headerLength + textLength, tos, t.options.ttl, PROTOCOL_TCP, flow.local, flow.remote);
     const size = t.pmtuSearch?.sending === true ? textLength : t.mss - (header.sackCount > 0 ? 4 + 8 * header.sackCount : 0);
     tx.end(IPV4_HEADER + headerLength, textLength > size ? size : 0, partial);
   }

@@ -30,6 +30,9 @@ export const OPTIONS = {
   noDelay: bool(false, "RFC 9293 §3.7.4 MUST-17", "true switches the Nagle algorithm off"),
   urgentInline: bool(true, "RFC 6093 §6", "urgent octets stay in the stream"),
 
+  ttl: num(64, 1, 255, "count", "RFC 9293 §3.9.2 MUST-49, RFC 1122 §3.2.1.7", "time to live of what a connection sends"),
+  diffserv: num(0, 0, 63, "count", "RFC 9293 §3.9.1.9 MUST-48, RFC 2474 §3", "Diffserv codepoint of what a connection sends; may change while it lives (SHLD-21)"),
+
   // Acknowledging
   delayedAck: num(40, 0, 499, "ms", "RFC 9293 §3.8.6.3 MUST-40 (below 500 ms); Linux 40", "how long an ACK may wait for company; 0: never waits"),
   ackEvery: num(2, 1, 64, "segments", "RFC 9293 §3.8.6.3 SHLD-18", "an ACK at least every so many full-sized segments"),

@@ -51,7 +51,9 @@ function retransmission(t: Tcb, now: Millis): void {
   if (t.troubleSince < 0) t.troubleSince = now;
   tell(t, "retransmit", t.retransmissions);
   if (t.state === "SYN-SENT" || t.state === "SYN-RECEIVED") return synTimedOut(t, now);
-  if (timedOutForGood(t, now)) return giveUp(t, userTimeoutOf(t) > 0 ? "9293-3.10.8-user" : "9293-3.8.3-R2", now);
+  // The peer took its window back to nothing: these are probes now, and while they are answered it lives (MUST-37, SHLD-17).
+  const probing = t.snd.wnd === 0 && !t.orphan && now - t.lastReceivedAt <= 2 * t.rtt.rto;
+  if (!probing && timedOutForGood(t, now)) return giveUp(t, userTimeoutOf(t) > 0 ? "9293-3.10.8-user" : "9293-3.8.3-R2", now);
   if (t.retransmissions === t.options.retries1) {
     t.env.hit("9293-3.8.3-R1");
     t.tell |= TELL_RETRANSMITTING;
