@@ -36,7 +36,7 @@ export class Log implements Observer {
   readonly #prettify: ((line: string) => string) | undefined;
   readonly #clock: () => number;
   #level: Level;
-  #wants: Readonly<Record<EventKind, boolean>>;
+  #wants: ReadonlySet<EventKind>;
   #lines = 0;
   #refusalSecond = -1;
   #refusals = 0;
@@ -58,11 +58,11 @@ export class Log implements Observer {
     this.logger = pino({ level: options.level, base: null }, { write: (line: string): void => { this.#lines++; write(line); } });
   }
 
-  wants(kind: EventKind): boolean { return this.#wants[kind]; }
+  wants(kind: EventKind): boolean { return this.#wants.has(kind); }
 
   event(event: TcpEvent): void {
     // Another observer may have asked for a kind that is off here.
-    if (!this.#wants[event.kind] || (event.kind === "refused" && !this.#mayTellRefusal())) return;
+    if (!this.#wants.has(event.kind) || (event.kind === "refused" && !this.#mayTellRefusal())) return;
     this.#put(event);
   }
 

@@ -2,7 +2,7 @@
 import type { ClosedBy, EventKind, Observer, TcpEvent } from "../tcp/events.js";
 import { type State, STATES } from "../tcp/state.js";
 
-const COUNTED: Partial<Record<EventKind, true>> = { transition: true, closed: true, flood: true, limit: true, fault: true };
+const COUNTED: ReadonlySet<EventKind> = new Set(["transition", "closed", "flood", "limit", "fault"]);
 
 export class Tally implements Observer {
   // A row for each old state, made beforehand: counting takes no string and no new key.
@@ -20,7 +20,7 @@ export class Tally implements Observer {
     return taken;
   }
 
-  wants(kind: EventKind): boolean { return COUNTED[kind] === true; }
+  wants(kind: EventKind): boolean { return COUNTED.has(kind); }
 
   event(e: TcpEvent): void {
     this.events[e.kind] = (this.events[e.kind] ?? 0) + 1;
