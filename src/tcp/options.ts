@@ -93,6 +93,8 @@ export const OPTIONS = {
   minSendRatePeriod: num(30_000, 1_000, HOUR, "ms", "slow readers", "over which minSendRate is taken"),
   maxAge: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks, slow senders", "reset when a connection is so old, whatever it does; 0: no limit"),
 
+  keepTextOnReset: bool(false, "RFC 9293 §3.10.7.4 flushes all queues; Linux keeps what was received", "text received before a reset can still be read"),
+
   // Protection
   strictReset: bool(true, "RFC 5961 §3.2", "an RST counts only at exactly RCV.NXT; else a challenge ACK"),
   strictSyn: bool(true, "RFC 5961 §4.2", "a SYN on a live connection earns a challenge ACK"),

@@ -300,7 +300,7 @@ export class Tcb implements Window {
     this.board.clear();
     this.sendQueue.clear();
     // What was received in order stays for the user to take, unless the connection was reset.
-    if (finished !== "local" && finished !== "peer" && finished !== "both") this.receiveQueue.clear();
+    if (finished !== "local" && finished !== "peer" && finished !== "both" && !(finished === "reset" && this.options.keepTextOnReset)) this.receiveQueue.clear();
     else this.receiveQueue.dropRanges();
     this.tell |= TELL_CLOSED;
     if (this.env.wants("closed")) {
