@@ -109,8 +109,8 @@ describeUnless(netnsMissing("curl"), "many connections", () => {
       inNetns(async (ns) => {
         const daemon = await serveIn(ns, ["--set", "timeWait=300ms"]);
         expect(await connects(ns, config("/healthz", 1_000))).toEqual(Array.from({ length: 1_000 }, () => "200 1"));
-        // Each holds its connection for half a second, so that they are there together.
-        const together = connects(ns, config("/slow/500", 200), "--parallel", "--parallel-immediate", "--parallel-max", "200");
+        // Each holds its connection for three seconds, so that they are there together when they are counted.
+        const together = connects(ns, config("/slow/3000", 200), "--parallel", "--parallel-immediate", "--parallel-max", "200");
         await expect
           .poll(async () => (await daemon.cli("ss", ["-tnH", "state", "established"])).stdout.trim().split("\n").length, { timeout: 10_000, interval: 20 })
           .toBeGreaterThan(100);
