@@ -24,7 +24,7 @@ const SECOND = 1_000;
 const LINUX: Partial<TcpOptions> = {
   receiveBuffer: 15_728_640, windowScale: 8, initialReceiveWindow: 65_535, sendBuffer: 262_144, initialWindow: 10, congestion: "cubic", hystart: true, rack: true, tailLossProbe: true, dupThresh: 3,
   initialRto: SECOND, minRto: 200, maxRto: 120 * SECOND, synRetries: 5, synAckRetries: 5, synLinearTimeouts: 0, delayedAck: 40, quickAcks: 16, pingPong: true, slowStartAfterIdle: false,
-  finWait2: 60 * SECOND, timeWait: 60 * SECOND, invalidAckInterval: 500, ecn: "off", minPmtu: 552, windowProbeText: false, growWindow: true, windowSteps: false,
+  finWait2: 60 * SECOND, timeWait: 60 * SECOND, invalidAckInterval: 500, ecn: "off", minPmtu: 552, windowProbeText: false, keepTextOnReset: true, growWindow: true, windowSteps: false,
 };
 
 const FREEBSD: Partial<TcpOptions> = {
