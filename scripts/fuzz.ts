@@ -20,7 +20,12 @@ const PER_SEED = 100_000;
 const TURN_MAX = 1_000;
 const memory = [plainMemory(new Uint8Array(8 * 1024 * 1024)), plainMemory(new Uint8Array(8 * 1024 * 1024))] as const;
 const started = performance.now();
-let frames = 0, answers = 0, connections = 0, slowest = 0, quarterHeap = 0, said = started;
+let frames = 0,
+  answers = 0,
+  connections = 0,
+  slowest = 0,
+  quarterHeap = 0,
+  said = started;
 let seed = options.seed;
 
 for (; frames < options.frames; seed++) {
@@ -54,5 +59,7 @@ for (; frames < options.frames; seed++) {
 const seconds = (performance.now() - started) / 1_000;
 const mib = (n: number): string => `${(n / 1_048_576).toFixed(1)} MiB`;
 console.log(`${frames} frames from seeds ${options.seed} to ${seed - 1}: nothing thrown, no invariant violated, nothing left`);
-console.log(`${connections} connections opened, ${answers} frames in answer; ${seconds.toFixed(1)} s, ${Math.round(frames / seconds)} frames/s, slowest turn ${slowest.toFixed(1)} ms`);
+console.log(
+  `${connections} connections opened, ${answers} frames in answer; ${seconds.toFixed(1)} s, ${Math.round(frames / seconds)} frames/s, slowest turn ${slowest.toFixed(1)} ms`,
+);
 console.log(`heap ${mib(quarterHeap)} after a quarter, ${mib(process.memoryUsage().heapUsed)} at the end`);

@@ -55,11 +55,13 @@ function summary(k: Kind, o: Outcome): string {
 }
 
 async function all(): Promise<void> {
-  const [from, to] = options.seeds, started = performance.now();
+  const [from, to] = options.seeds,
+    started = performance.now();
   const total = { runs: 0, connections: 0, octets: 0, events: 0, ms: 0, retransmits: 0, timeouts: 0, violations: 0 };
   const work: { kind: Kind; seed: number }[] = [];
   for (let seed = from; seed <= to; seed++) for (const k of kinds) work.push({ kind: k, seed });
-  let next = 0, said = started;
+  let next = 0,
+    said = started;
   const note = (k: Kind, o: Outcome): void => {
     total.runs++;
     total.connections += o.connections;
@@ -96,14 +98,29 @@ async function all(): Promise<void> {
       // A process that hangs or dies costs its seed, not the run.
       child.once("exit", (code, signal) => {
         clearTimeout(watchdog);
-        if (current !== undefined) note(current.kind, { seed: current.seed, violation: signal === "SIGKILL" ? `still running after ${HANG} ms of real time` : `ended with ${code ?? signal}`, connections: 0, octets: 0, events: 0, ms: 0, readMs: 0, retransmits: 0, timeouts: 0 });
+        if (current !== undefined)
+          note(current.kind, {
+            seed: current.seed,
+            violation: signal === "SIGKILL" ? `still running after ${HANG} ms of real time` : `ended with ${code ?? signal}`,
+            connections: 0,
+            octets: 0,
+            events: 0,
+            ms: 0,
+            readMs: 0,
+            retransmits: 0,
+            timeouts: 0,
+          });
         void (next < work.length ? worker().then(resolve) : resolve());
       });
     });
   await Promise.all(Array.from({ length: Math.max(1, options.jobs) }, worker));
   const seconds = (performance.now() - started) / 1_000;
-  console.log(`seeds ${from} to ${to}: ${total.runs} runs, ${total.connections} connections, ${total.octets} octets checked, ${total.events} events, ${(total.ms / 3_600_000).toFixed(1)} h of virtual time`);
-  console.log(`${total.retransmits} retransmissions, ${total.timeouts} timeouts; ${seconds.toFixed(1)} s, ${Math.round((total.connections / seconds) * 60)} connections a minute with ${options.jobs} processes`);
+  console.log(
+    `seeds ${from} to ${to}: ${total.runs} runs, ${total.connections} connections, ${total.octets} octets checked, ${total.events} events, ${(total.ms / 3_600_000).toFixed(1)} h of virtual time`,
+  );
+  console.log(
+    `${total.retransmits} retransmissions, ${total.timeouts} timeouts; ${seconds.toFixed(1)} s, ${Math.round((total.connections / seconds) * 60)} connections a minute with ${options.jobs} processes`,
+  );
   console.log(total.violations === 0 ? "no violation" : `${total.violations} violations`);
   process.exitCode = total.violations === 0 ? 0 : 1;
 }

@@ -21,7 +21,8 @@ test("the corpus is read: every line is a packet", () => {
 });
 
 test("a stack that throws at one frame in a thousand is found", () => {
-  const fuzzer = new Fuzzer(1), arrive = fuzzer.victim.packetsArrive;
+  const fuzzer = new Fuzzer(1),
+    arrive = fuzzer.victim.packetsArrive;
   let n = 0;
   fuzzer.victim.packetsArrive = function (this: Stack, count, now) {
     if (++n === 20) throw new Error("found");

@@ -20,11 +20,18 @@ import { mutate } from "./mutate.js";
 /** Frames worth keeping, as hexadecimal lines; `#` begins a comment. */
 export function corpus(): Uint8Array[] {
   const text = readFileSync(new URL("./corpus/frames.hex", import.meta.url), "utf8");
-  return text.split("\n").map((line) => line.replace(/#.*/, "").trim()).filter((line) => line !== "").map((line) => new Uint8Array(Buffer.from(line, "hex")));
+  return text
+    .split("\n")
+    .map((line) => line.replace(/#.*/, "").trim())
+    .filter((line) => line !== "")
+    .map((line) => new Uint8Array(Buffer.from(line, "hex")));
 }
 
-const VICTIM = "10.0.0.1", OTHER = "10.0.0.2";
-const CONNECTIONS = 12, HISTORY = 256, FRAGMENTS_MAX = 256 * 1024;
+const VICTIM = "10.0.0.1",
+  OTHER = "10.0.0.2";
+const CONNECTIONS = 12,
+  HISTORY = 256,
+  FRAGMENTS_MAX = 256 * 1024;
 const text = new Uint8Array(3_000).fill(0x61);
 const into = new Uint8Array(65_536);
 
@@ -60,8 +67,14 @@ export class Fuzzer {
     const stacks = [VICTIM, OTHER].map((address, i) => {
       const options = { ...drawOptions(r), receiveBuffer: 64 * 1024, sendBuffer: 64 * 1024, timeWait: 1_000 };
       const stack = new Stack({
-        addresses: [address], mtu: 1_500, secret: new Uint32Array(4).map(() => r.uint32()), random: r.uint32, now: Millis(this.#now), options,
-        limits: { maxFragments: FRAGMENTS_MAX, synBacklog: 64, maxConnections: 256, maxTimeWait: 256 }, memory: memory[i as 0 | 1],
+        addresses: [address],
+        mtu: 1_500,
+        secret: new Uint32Array(4).map(() => r.uint32()),
+        random: r.uint32,
+        now: Millis(this.#now),
+        options,
+        limits: { maxFragments: FRAGMENTS_MAX, synBacklog: 64, maxConnections: 256, maxTimeWait: 256 },
+        memory: memory[i as 0 | 1],
         observer: { wants: () => false, event() {} },
       });
       const end = this.#ends[i] as LinkEnd;
@@ -79,12 +92,14 @@ export class Fuzzer {
     const r = this.#random;
     this.#now += r.chance(0.9) ? r.unit() * 20 : r.unit() * 3_000;
     this.#keepBusy();
-    const before = this.answers, fed = this.frames;
+    const before = this.answers,
+      fed = this.frames;
     for (const frame of this.#coming.splice(0)) this.#pass(frame.bytes);
     for (let extra = r.int(0, 60); extra > 0; extra--) this.#feed(this.#invent());
     this.#turn(0);
     this.#turn(1);
-    const c = this.victim.counters, arrived = this.frames - fed;
+    const c = this.victim.counters,
+      arrived = this.frames - fed;
     // Nobody may be made an amplifier, nor to hold what he was not asked to.
     if (this.answers - before > 200 + 20 * arrived) throw new Violation(`${this.answers - before} frames went out for ${arrived}`);
     if (c.connections - c.timeWait > 256 || c.timeWait > 257) throw new Violation(`${c.connections} connections, ${c.timeWait} in TIME-WAIT`);
@@ -109,7 +124,9 @@ export class Fuzzer {
   }
 
   #turn(i: 0 | 1): void {
-    const stack = i === 0 ? this.victim : this.#other, end = this.#ends[i], now = Millis(this.#now);
+    const stack = i === 0 ? this.victim : this.#other,
+      end = this.#ends[i],
+      now = Millis(this.#now);
     for (let n = end.read(); n > 0; n = end.read()) {
       stack.packetsArrive(n, now);
       stack.transmit(now);
@@ -129,7 +146,8 @@ export class Fuzzer {
     if (r.chance(0.1)) this.#feed(mutate(bytes, r));
   }
   #invent(): Uint8Array {
-    const r = this.#random, known = this.#history.length;
+    const r = this.#random,
+      known = this.#history.length;
     if (known > 0 && r.chance(0.75)) {
       const old = this.#history[r.int(0, known - 1)];
       if (old !== undefined) return r.chance(0.1) ? old : mutate(old, r);
@@ -146,14 +164,15 @@ export class Fuzzer {
 
   /** New connections for those that are gone, both ways. */
   #keepBusy(): void {
-    const r = this.#random, c = this.#other.counters;
+    const r = this.#random,
+      c = this.#other.counters;
     // Those that a mutated RST or FIN has left alone would stay for ever.
     if (r.chance(0.2)) {
       const [oldest] = r.pick([this.victim, this.#other]).connections();
       if (oldest !== undefined) r.pick([() => oldest.abort(), () => oldest.release(), () => oldest.close()])();
     }
     if (c.connections - c.timeWait >= CONNECTIONS || !r.chance(0.6)) return;
-    const [from, to] = r.chance(0.7) ? [this.#other, VICTIM] as const : [this.victim, OTHER] as const;
+    const [from, to] = r.chance(0.7) ? ([this.#other, VICTIM] as const) : ([this.victim, OTHER] as const);
     if (from.counters.connections > 200) return;
     this.connections++;
     const user = this.#user(false);
@@ -165,10 +184,14 @@ export class Fuzzer {
     const r = this.#random;
     const whim = (conn: Connection): void => {
       switch (r.int(0, 30)) {
-        case 0: return conn.abort();
-        case 1: return conn.close();
-        case 2: return conn.release();
-        case 3: return void conn.send(text, 0, r.int(0, text.length));
+        case 0:
+          return conn.abort();
+        case 1:
+          return conn.close();
+        case 2:
+          return conn.release();
+        case 3:
+          return void conn.send(text, 0, r.int(0, text.length));
         default:
       }
     };

@@ -26,7 +26,8 @@ export function mutate(frame: Uint8Array, r: Random): Uint8Array {
 }
 
 function once(b: Uint8Array, r: Random): Uint8Array {
-  const ip = Math.min(b.length, ((b[0] ?? 0) & 15) * 4), header = ((b[ip + 12] ?? 0x50) >> 4) * 4;
+  const ip = Math.min(b.length, ((b[0] ?? 0) & 15) * 4),
+    header = ((b[ip + 12] ?? 0x50) >> 4) * 4;
   switch (r.int(0, 15)) {
     case 0: {
       const bit = r.int(0, b.length * 8 - 1);
@@ -37,7 +38,8 @@ function once(b: Uint8Array, r: Random): Uint8Array {
       b[r.int(0, b.length - 1)] = r.int(0, 255);
       return b;
     case 2:
-    case 3: { // SEG.SEQ or SEG.ACK, near or far
+    case 3: {
+      // SEG.SEQ or SEG.ACK, near or far
       const at = ip + r.pick([4, 8]);
       put32(b, at, get32(b, at) + r.pick([...INTERESTING, r.int(-5_000, 5_000), r.int(-200_000, 200_000)]));
       return b;
@@ -55,7 +57,8 @@ function once(b: Uint8Array, r: Random): Uint8Array {
     case 8:
       if (ip + 12 < b.length) b[ip + 12] = r.int(0, 255);
       return b;
-    case 9: { // an octet of the options
+    case 9: {
+      // an octet of the options
       const at = ip + 20 + r.int(0, Math.max(0, header - 21));
       if (at < b.length) b[at] = r.pick([0, 1, 2, 3, 4, 5, 8, 10, 28, 253, 255, r.int(0, 255)]);
       return b;

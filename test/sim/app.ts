@@ -53,7 +53,8 @@ export class App implements ConnectionUser {
   /** From when on `conn` is this application's. */
   start(conn: Connection): void {
     this.conn = conn;
-    const { plan } = this, { agenda } = this.#stage;
+    const { plan } = this,
+      { agenda } = this.#stage;
     if (plan.noDelay) conn.setNoDelay(true);
     if (plan.corked) conn.setCork(true);
     if (plan.readFrom > 0) agenda.in(plan.readFrom, () => this.#read());
@@ -122,7 +123,8 @@ export class App implements ConnectionUser {
     }
     if (this.closedBy === undefined) throw new Violation(`${this.name}: was never told that its connection is closed`);
     if (rude) return;
-    if (this.closedBy !== "local" && this.closedBy !== "peer" && this.closedBy !== "both") throw new Violation(`${this.name}: closed by ${this.closedBy}, though both ends were polite and the link healed`);
+    if (this.closedBy !== "local" && this.closedBy !== "peer" && this.closedBy !== "both")
+      throw new Violation(`${this.name}: closed by ${this.closedBy}, though both ends were polite and the link healed`);
     if (!this.isEnded) throw new Violation(`${this.name}: never heard the end of the other's stream`);
     if (this.written !== this.plan.writes) throw new Violation(`${this.name}: wrote ${this.written} of ${this.plan.writes}`);
     if (this.taken !== this.peer.plan.writes) throw new Violation(`${this.name}: read ${this.taken} of ${this.peer.plan.writes}`);
@@ -144,11 +146,14 @@ export class App implements ConnectionUser {
   }
 
   #write(): void {
-    const { plan } = this, conn = this.conn as Connection, { agenda } = this.#stage;
+    const { plan } = this,
+      conn = this.conn as Connection,
+      { agenda } = this.#stage;
     this.#writing = false;
     while (this.written < plan.writes) {
       if (this.closedBy !== undefined || this.#isClosing) return;
-      const n = Math.min(plan.piece, plan.writes - this.written, PIECE_MAX), at = patternOffset(this.#outgoing, this.written);
+      const n = Math.min(plan.piece, plan.writes - this.written, PIECE_MAX),
+        at = patternOffset(this.#outgoing, this.written);
       const took = this.#call(() => (plan.shared ? conn.sendShared(PATTERN, at, n) : conn.send(PATTERN.bytes, at, n)));
       if (took < 0 || took > n) throw new Violation(`${this.name}: send took ${took} of ${n}`);
       this.written += took;
@@ -187,7 +192,9 @@ export class App implements ConnectionUser {
   }
 
   #read(): void {
-    const { plan } = this, conn = this.conn as Connection, { agenda } = this.#stage;
+    const { plan } = this,
+      conn = this.conn as Connection,
+      { agenda } = this.#stage;
     this.#reading = false;
     if (agenda.now < this.#readFrom()) {
       this.#reading = true;
@@ -195,7 +202,8 @@ export class App implements ConnectionUser {
       return;
     }
     for (let turn = 0; conn.readable > 0; turn++) {
-      const before = conn.readable, most = plan.readPiece > 0 ? plan.readPiece : into.length;
+      const before = conn.readable,
+        most = plan.readPiece > 0 ? plan.readPiece : into.length;
       let n: number, ok: boolean;
       if (turn % 2 === 0) {
         n = this.#call(() => conn.receive(into, 0, Math.min(most, into.length)));

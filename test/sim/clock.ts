@@ -25,11 +25,13 @@ export class Agenda {
   }
 
   at(time: number, call: () => void): void {
-    const heap = this.#heap, entry = { at: Math.max(time, this.now), order: this.#order++, call };
+    const heap = this.#heap,
+      entry = { at: Math.max(time, this.now), order: this.#order++, call };
     let i = heap.length;
     heap.push(entry);
     for (; i > 0; ) {
-      const parent = (i - 1) >> 1, above = heap[parent] as Entry;
+      const parent = (i - 1) >> 1,
+        above = heap[parent] as Entry;
       if (!before(entry, above)) break;
       heap[i] = above;
       i = parent;
@@ -53,7 +55,8 @@ export class Agenda {
   }
 
   #pop(): void {
-    const heap = this.#heap, last = heap.pop() as Entry;
+    const heap = this.#heap,
+      last = heap.pop() as Entry;
     if (heap.length === 0) return;
     let i = 0;
     for (;;) {

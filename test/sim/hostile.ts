@@ -16,7 +16,8 @@ import { Random } from "./random.js";
 import { type AppPlan, drawApp, drawOptions } from "./scenario.js";
 import { describeEvent, type Outcome, type SimulateOptions } from "./simulate.js";
 
-const US = "10.0.0.1", THEM = "10.0.0.2";
+const US = "10.0.0.1",
+  THEM = "10.0.0.2";
 /** When the peers fall silent, ms. */
 const SILENCE = 20_000;
 const EVENTS_MAX = 300_000;
@@ -70,7 +71,13 @@ class HostileRun implements Stage {
     const options = drawOptions(random);
     this.#end = new LinkEnd(1_500, random.pick(["off", "segment"] as const), (frame) => this.#heard(frame));
     this.#stack = new Stack({
-      addresses: [US], mtu: 1_500, secret: new Uint32Array(4).map(() => random.uint32()), random: random.uint32, memory, now: Millis(start), options,
+      addresses: [US],
+      mtu: 1_500,
+      secret: new Uint32Array(4).map(() => random.uint32()),
+      random: random.uint32,
+      memory,
+      now: Millis(start),
+      options,
       observer: { wants: (kind) => trace !== undefined || kind === "transition", event: (e) => this.note("a", describeEvent(e)) },
     });
     this.#stack.attach(this.#end.rx, this.#end.tx, this.#end.offload);
@@ -84,7 +91,8 @@ class HostileRun implements Stage {
   }
 
   run(): void {
-    const { agenda } = this, end = agenda.now + SILENCE;
+    const { agenda } = this,
+      end = agenda.now + SILENCE;
     this.#turn();
     for (;;) {
       const next = Math.min(agenda.next, this.#stack.nextTimeout());
@@ -105,13 +113,26 @@ class HostileRun implements Stage {
 
   outcome(seed: number, violation: string | undefined): Outcome {
     const counters = this.#stack.env.counters;
-    return { seed, violation, connections: this.#apps.length, octets: this.#apps.reduce((n, app) => n + app.taken, 0), events: this.#events, ms: this.agenda.now, readMs: this.readAt, retransmits: counters.retransmits, timeouts: counters.timeouts };
+    return {
+      seed,
+      violation,
+      connections: this.#apps.length,
+      octets: this.#apps.reduce((n, app) => n + app.taken, 0),
+      events: this.#events,
+      ms: this.agenda.now,
+      readMs: this.readAt,
+      retransmits: counters.retransmits,
+      timeouts: counters.timeouts,
+    };
   }
 
   #add(i: number, options: Partial<TcpOptions>): void {
-    const r = this.#random, { agenda } = this;
-    const plan: AppPlan = { ...drawApp(r, 100_000, r.chance(0.2)) }, passive = r.chance(0.5);
-    const ourPort = (passive ? 80 : 10_000) + i, peerPort = 40_000 + i;
+    const r = this.#random,
+      { agenda } = this;
+    const plan: AppPlan = { ...drawApp(r, 100_000, r.chance(0.2)) },
+      passive = r.chance(0.5);
+    const ourPort = (passive ? 80 : 10_000) + i,
+      peerPort = 40_000 + i;
     const app = new Victim(this, `app${i}`, plan, 2 * i, 2 * i + 1);
     // Whoever plays the other end has written whatever arrives.
     app.peer = { written: Infinity, wasRude: true, plan: { writes: Infinity } } as unknown as App;
@@ -149,7 +170,8 @@ class HostileRun implements Stage {
   }
 
   #turn(): void {
-    const now = Millis(this.agenda.now), stack = this.#stack;
+    const now = Millis(this.agenda.now),
+      stack = this.#stack;
     for (let n = this.#end.read(); n > 0; n = this.#end.read()) {
       stack.packetsArrive(n, now);
       stack.transmit(now);

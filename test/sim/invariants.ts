@@ -50,21 +50,27 @@ export class Invariants {
 
     // Timers: none may be overdue, and the wheel must know of the next.
     if (t.timers.next < now) fail(`the ${t.timers.soonest()} timer was due ${now - t.timers.next} ms ago`);
-    if (t.timers.next !== Infinity && t.wake.at > t.timers.next) fail(`the ${t.timers.soonest()} timer is due at ${t.timers.next}, but nothing wakes the stack before ${t.wake.at}`);
+    if (t.timers.next !== Infinity && t.wake.at > t.timers.next)
+      fail(`the ${t.timers.soonest()} timer is due at ${t.timers.next}, but nothing wakes the stack before ${t.wake.at}`);
 
     // Each octet in flight is in exactly one list.
     const counted = t.board.flight.octets + t.board.lost.octets + t.board.sackedOctets;
-    if (t.state !== "TIME-WAIT" && counted !== flight) fail(`${flight} octets are unacknowledged, but the scoreboard has ${t.board.flight.octets} in flight, ${t.board.lost.octets} lost and ${t.board.sackedOctets} SACKed`);
+    if (t.state !== "TIME-WAIT" && counted !== flight)
+      fail(
+        `${flight} octets are unacknowledged, but the scoreboard has ${t.board.flight.octets} in flight, ${t.board.lost.octets} lost and ${t.board.sackedOctets} SACKed`,
+      );
 
     // Somebody will do something about what is not acknowledged.
     const armed = t.timers.isArmed("retransmit") || t.timers.isArmed("tailLossProbe") || t.timers.isArmed("reorder") || t.timers.isArmed("persist");
     if (!t.board.isEmpty && !armed) fail(`${flight} octets are unacknowledged and no timer will send them again`);
     const waiting = diff(t.snd.nxt, t.end);
     const maySend = t.state === "ESTABLISHED" || t.state === "CLOSE-WAIT" || t.state === "FIN-WAIT-1" || t.state === "LAST-ACK" || t.state === "CLOSING";
-    if (maySend && t.board.isEmpty && !armed && !t.touched && (waiting > 0 ? !t.cork : t.closing && !t.finSent)) fail(`${waiting} octets and ${t.closing && !t.finSent ? "a FIN" : "no FIN"} wait to be sent, and nothing will send them`);
+    if (maySend && t.board.isEmpty && !armed && !t.touched && (waiting > 0 ? !t.cork : t.closing && !t.finSent))
+      fail(`${waiting} octets and ${t.closing && !t.finSent ? "a FIN" : "no FIN"} wait to be sent, and nothing will send them`);
 
     // The receiver keeps no more than it promised to.
-    const kept = t.receiveQueue.readable + t.receiveQueue.outOfOrder, unit = 1 << t.rcv.wscale;
+    const kept = t.receiveQueue.readable + t.receiveQueue.outOfOrder,
+      unit = 1 << t.rcv.wscale;
     if (kept > t.options.receiveBuffer + unit + 65_535 * unit) fail(`${kept} octets are kept, the receive buffer has ${t.options.receiveBuffer}`);
     if (t.receiveQueue.ranges.length > 512) fail(`${t.receiveQueue.ranges.length} ranges are kept beyond gaps`);
     if (t.sendQueue.length > t.sendQueue.limit) fail(`${t.sendQueue.length} octets in a send queue of ${t.sendQueue.limit}`);
@@ -79,7 +85,15 @@ export class Invariants {
     const offered = add(t.snd.una, t.snd.wnd);
     const m = this.#memory.get(t.id);
     if (m === undefined) {
-      this.#memory.set(t.id, { started: false, una: t.snd.una, nxt: t.snd.nxt, rcvNxt: t.rcv.nxt, rcvEdge: t.rcv.edge, allowed: offered, probes: t.stats.zeroWindowProbes });
+      this.#memory.set(t.id, {
+        started: false,
+        una: t.snd.una,
+        nxt: t.snd.nxt,
+        rcvNxt: t.rcv.nxt,
+        rcvEdge: t.rcv.edge,
+        allowed: offered,
+        probes: t.stats.zeroWindowProbes,
+      });
       return;
     }
     const started = t.state !== "SYN-SENT" && t.state !== "SYN-RECEIVED" && t.state !== "LISTEN";
@@ -92,13 +106,15 @@ export class Invariants {
     }
     const before = m.allowed;
     if (m.started && (diff(m.allowed, offered) > 0 || diff(m.allowed, t.snd.una) > 0)) m.allowed = diff(t.snd.una, offered) > 0 ? offered : t.snd.una;
-    const sent = diff(m.nxt, t.snd.nxt), probed = t.stats.zeroWindowProbes > m.probes;
+    const sent = diff(m.nxt, t.snd.nxt),
+      probed = t.stats.zeroWindowProbes > m.probes;
     if (m.started && sent > 0 && !probed && !this.#hostile) {
       const beyond = Math.min(diff(m.allowed, t.snd.nxt), diff(before, t.snd.nxt));
       // A probe sent earlier lies beyond the window for as long as it is not acknowledged.
       if (beyond > 0 && diff(m.nxt, m.allowed) >= 0) fail(`${beyond} octets were sent beyond the peer's window`);
     }
-    if (sent > SEGMENT_MAX && flight > SEGMENT_MAX && t.state === "ESTABLISHED" && t.board.pipe > t.cwnd + 2 * t.mss && t.recovery.phase === "open") fail(`${t.board.pipe} octets are in the network, cwnd is ${t.cwnd}`);
+    if (sent > SEGMENT_MAX && flight > SEGMENT_MAX && t.state === "ESTABLISHED" && t.board.pipe > t.cwnd + 2 * t.mss && t.recovery.phase === "open")
+      fail(`${t.board.pipe} octets are in the network, cwnd is ${t.cwnd}`);
     if (!m.started) m.allowed = offered;
     m.started = started;
     m.una = t.snd.una;

@@ -39,7 +39,8 @@ export interface LinkPlan {
   readonly heals: number;
 }
 
-const BATCH = 64, LARGEST = 65_535;
+const BATCH = 64,
+  LARGEST = 65_535;
 const ROUTER = (10 << 24) | 254;
 
 /** One end: the rings that a stack is attached to. */
@@ -105,7 +106,8 @@ export class Lane {
   }
 
   carry(frame: Frame): void {
-    const plan = this.#plan, time = this.#agenda.now - this.#start;
+    const plan = this.#plan,
+      time = this.#agenda.now - this.#start;
     const mtu = plan.mtus.findLast((m) => time >= m.from)?.mtu ?? Infinity;
     // A super-segment is judged by the segments that it stands for.
     const largest = frame.gsoSize > 0 ? Math.min(frame.length, frame.headerLength + frame.gsoSize) : frame.length;
@@ -136,7 +138,9 @@ export class Lane {
     this.#agenda.at(at, () => this.#to.deliver(frame));
   }
   #damage(frame: Frame): Frame {
-    const copy = frame.own(), bytes = copy.bytes, bit = this.#random.int(0, copy.length * 8 - 1);
+    const copy = frame.own(),
+      bytes = copy.bytes,
+      bit = this.#random.int(0, copy.length * 8 - 1);
     copy.complete();
     bytes[bit >> 3] = (bytes[bit >> 3] as number) ^ (1 << (bit & 7));
     return copy;
@@ -151,7 +155,8 @@ export class Lane {
   /** RFC 1191 §4: fragmentation needed, with the next hop's MTU. It may be lost like anything else. */
   #tooBig(frame: Frame, mtu: number): void {
     if (this.#agenda.now - this.#start < this.#plan.heals && this.#random.chance(this.#plan.loss)) return;
-    const b = new Uint8Array(128), quote = Math.min(frame.length, IPV4_HEADER + 8);
+    const b = new Uint8Array(128),
+      quote = Math.min(frame.length, IPV4_HEADER + 8);
     const length = emitIcmpError(b, IPV4_HEADER, ICMP_UNREACHABLE, UNREACHABLE_FRAGMENTATION_NEEDED, frame.bytes, 0, quote);
     writeUint16(b, IPV4_HEADER + 2, 0);
     writeUint16(b, IPV4_HEADER + 6, mtu);

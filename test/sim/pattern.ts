@@ -19,7 +19,8 @@ export const patternOffset = (stream: number, position: number): number => (stre
 /** @returns whether these octets are those of the stream at `position` */
 export function matches(stream: number, position: number, bytes: Uint8Array, from: number, length: number): boolean {
   for (let done = 0; done < length; ) {
-    const n = Math.min(length - done, PERIOD), at = patternOffset(stream, position + done);
+    const n = Math.min(length - done, PERIOD),
+      at = patternOffset(stream, position + done);
     if (buffer.compare(bytes, from + done, from + done + n, at, at + n) !== 0) return false;
     done += n;
   }

@@ -65,7 +65,9 @@ export class HostilePeer {
 
   /** Hears a frame of the stack's. */
   hear(frame: Uint8Array): void {
-    const ip = new Ipv4Header(), seg = new Segment(), memory = plainMemory(frame);
+    const ip = new Ipv4Header(),
+      seg = new Segment(),
+      memory = plainMemory(frame);
     if (parseIpv4(frame, 0, frame.length, ip) !== undefined || ip.protocol !== PROTOCOL_TCP) return;
     if (parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, true, seg) !== undefined) return;
     if (seg.sourcePort !== this.#theirPort || seg.destinationPort !== this.#ourPort || seg.ctl & RST) return;
@@ -86,7 +88,8 @@ export class HostilePeer {
 
   #answerSyn(isAnswer: boolean): void {
     const r = this.#random;
-    if (r.chance(0.15)) this.#segment(r.pick([ACK, SYN | ACK, RST, RST | ACK, FIN | ACK]), (this.#iss + r.int(-3, 3)) | 0, (this.#theirIss + r.int(-3, 5)) | 0, { syn: true });
+    if (r.chance(0.15))
+      this.#segment(r.pick([ACK, SYN | ACK, RST, RST | ACK, FIN | ACK]), (this.#iss + r.int(-3, 3)) | 0, (this.#theirIss + r.int(-3, 5)) | 0, { syn: true });
     if (isAnswer) return this.#segment(ACK, this.#iss + 1, this.#theirNext);
     if (r.chance(0.15)) this.#segment(SYN, this.#iss, 0, { syn: true });
     this.#segment(SYN | ACK, this.#iss, this.#theirNext, { syn: true, text: r.chance(0.1) ? r.int(1, MSS) : 0 });
@@ -94,14 +97,17 @@ export class HostilePeer {
 
   /** Does something, most of it wrong. */
   act(): void {
-    const r = this.#random, next = this.#theirAck;
+    const r = this.#random,
+      next = this.#theirAck;
     if (!this.#synSeen) return this.open();
     const nearSeq = (next + r.pick([-1, 0, 0, 0, 1, r.int(-3_000, 3_000), r.int(-70_000, 70_000), this.#theirWindow, r.uint32()])) | 0;
     const nearAck = (this.#theirNext + r.pick([0, 0, 0, 1, -1, r.int(-3_000, 3_000), r.int(-70_000, 70_000), r.uint32()])) | 0;
     switch (r.int(0, 15)) {
       case 0:
-      case 1: return this.#text(this.#theirAck, r.int(1, MSS), this.#theirNext);
-      case 2: return this.#text(this.#theirAck + r.int(-2_000, 20_000), r.int(1, MSS), this.#theirNext);
+      case 1:
+        return this.#text(this.#theirAck, r.int(1, MSS), this.#theirNext);
+      case 2:
+        return this.#text(this.#theirAck + r.int(-2_000, 20_000), r.int(1, MSS), this.#theirNext);
       case 3: {
         const at = this.#theirAck + r.int(1, 40_000);
         for (let i = r.int(1, 40); i > 0; i--) this.#text(at + i * r.int(2, 400), r.int(1, 300), this.#theirNext);
@@ -110,21 +116,30 @@ export class HostilePeer {
       case 4:
         this.#told = this.#theirNext;
         return this.#segment(ACK, next, this.#theirNext);
-      case 5: return this.#segment(ACK, next, this.#theirNext, { window: r.pick([0, 0, 1, r.int(0, 65_535)]) });
-      case 6: return this.#segment(ACK, next, nearAck);
-      case 7: return this.#segment(ACK, next, r.chance(0.5) ? this.#told : nearAck, { sack: true });
-      case 8: return this.#segment(r.int(0, 255), nearSeq, nearAck);
-      case 9: return this.#segment(r.pick([RST, RST | ACK]), r.chance(0.03) ? next : nearSeq, nearAck);
-      case 10: return this.#segment(r.pick([SYN, SYN | ACK]), nearSeq, nearAck, { syn: true });
-      case 11: return this.#segment(FIN | ACK, r.chance(0.1) ? next : nearSeq, this.#theirNext);
-      case 12: return this.#segment(ACK | URG, next, this.#theirNext, { urgent: r.int(0, 65_535), text: r.int(0, 100) });
-      case 13: return this.#icmp();
-      case 14: return this.#garbage(next);
+      case 5:
+        return this.#segment(ACK, next, this.#theirNext, { window: r.pick([0, 0, 1, r.int(0, 65_535)]) });
+      case 6:
+        return this.#segment(ACK, next, nearAck);
+      case 7:
+        return this.#segment(ACK, next, r.chance(0.5) ? this.#told : nearAck, { sack: true });
+      case 8:
+        return this.#segment(r.int(0, 255), nearSeq, nearAck);
+      case 9:
+        return this.#segment(r.pick([RST, RST | ACK]), r.chance(0.03) ? next : nearSeq, nearAck);
+      case 10:
+        return this.#segment(r.pick([SYN, SYN | ACK]), nearSeq, nearAck, { syn: true });
+      case 11:
+        return this.#segment(FIN | ACK, r.chance(0.1) ? next : nearSeq, this.#theirNext);
+      case 12:
+        return this.#segment(ACK | URG, next, this.#theirNext, { urgent: r.int(0, 65_535), text: r.int(0, 100) });
+      case 13:
+        return this.#icmp();
+      case 14:
+        return this.#garbage(next);
       default:
         for (let i = r.int(1, 30), ack = this.#theirNext - r.int(0, 5_000); i > 0; i--) this.#segment(ACK, next, ack | 0, r.chance(0.5) ? { sack: true } : {});
     }
   }
-
 
   /** Octets of the stream, at their true place. */
   #text(at: number, length: number, ack: number): void {
@@ -132,7 +147,8 @@ export class HostilePeer {
   }
 
   #segment(ctl: number, sequence: number, ack: number, more: { syn?: boolean; text?: number; window?: number; sack?: boolean; urgent?: number } = {}): void {
-    const r = this.#random, h = header;
+    const r = this.#random,
+      h = header;
     h.clear();
     h.sourcePort = this.#ourPort;
     h.destinationPort = this.#theirPort;
@@ -160,7 +176,8 @@ export class HostilePeer {
         h.sackEdges[2 * i + 1] = r.chance(0.05) ? r.uint32() | 0 : (from + r.int(-10, 5_000)) | 0;
       }
     }
-    const text = more.text ?? 0, b = new Uint8Array(IPV4_HEADER + 60 + text);
+    const text = more.text ?? 0,
+      b = new Uint8Array(IPV4_HEADER + 60 + text);
     const n = emitTcp(b, IPV4_HEADER, h);
     if (text > 0) {
       const at = patternOffset(this.#stream, (sequence + (ctl & SYN ? 1 : 0) - this.origin) >>> 0);
@@ -175,9 +192,13 @@ export class HostilePeer {
 
   /** RFC 791 §3.2: the datagram in pieces, in any order, some twice, some not at all. */
   #fragments(packet: Uint8Array): void {
-    const r = this.#random, size = 8 * r.int(1, 60), id = r.int(1, 65_535), pieces: Uint8Array[] = [];
+    const r = this.#random,
+      size = 8 * r.int(1, 60),
+      id = r.int(1, 65_535),
+      pieces: Uint8Array[] = [];
     for (let at = IPV4_HEADER; at < packet.length; at += size) {
-      const piece = packet.subarray(at, at + size), b = new Uint8Array(IPV4_HEADER + piece.length);
+      const piece = packet.subarray(at, at + size),
+        b = new Uint8Array(IPV4_HEADER + piece.length);
       emitIpv4(b, 0, b.length, 0, 64, PROTOCOL_TCP, this.#us, this.#them, id);
       writeUint16(b, 6, ((at - IPV4_HEADER) >> 3) | (at + size < packet.length ? 0x2000 : 0));
       sealIp(b);
@@ -193,7 +214,8 @@ export class HostilePeer {
 
   /** An error about a segment of the stack's, or about none. */
   #icmp(): void {
-    const r = this.#random, quote = new Uint8Array(IPV4_HEADER + 28);
+    const r = this.#random,
+      quote = new Uint8Array(IPV4_HEADER + 28);
     header.clear();
     header.sourcePort = this.#theirPort;
     header.destinationPort = this.#ourPort;
@@ -201,7 +223,19 @@ export class HostilePeer {
     emitTcp(quote, IPV4_HEADER, header);
     emitIpv4(quote, 0, 1_500, 0, 64, PROTOCOL_TCP, this.#them, this.#us);
     const b = new Uint8Array(IPV4_HEADER + 8 + quote.length);
-    const [type, code] = r.pick([[3, 4], [3, 4], [3, 1], [3, 3], [3, 13], [4, 0], [11, 0], [12, 0], [5, 1], [8, 0], [r.int(0, 255), r.int(0, 255)]] as const);
+    const [type, code] = r.pick([
+      [3, 4],
+      [3, 4],
+      [3, 1],
+      [3, 3],
+      [3, 13],
+      [4, 0],
+      [11, 0],
+      [12, 0],
+      [5, 1],
+      [8, 0],
+      [r.int(0, 255), r.int(0, 255)],
+    ] as const);
     const length = emitIcmpError(b, IPV4_HEADER, type, code, quote, 0, r.pick([28, 28, quote.length, 8, 0]));
     writeUint16(b, IPV4_HEADER + 2, 0);
     writeUint16(b, IPV4_HEADER + 6, r.pick([0, 68, 296, 576, 1_400, 1_499, 1_500, 9_000, r.int(0, 65_535)]));
@@ -212,7 +246,9 @@ export class HostilePeer {
 
   /** A segment with octets turned over, with its checksum made right again more often than not. */
   #garbage(next: number): void {
-    const r = this.#random, length = IPV4_HEADER + 20 + r.int(0, 40), b = new Uint8Array(length);
+    const r = this.#random,
+      length = IPV4_HEADER + 20 + r.int(0, 40),
+      b = new Uint8Array(length);
     header.clear();
     header.sourcePort = this.#ourPort;
     header.destinationPort = this.#theirPort;

@@ -53,16 +53,26 @@ const TROUBLE = 30_000;
 export function drawScenario(r: Random): Scenario {
   const mtu = r.pick([1_500, 1_500, 1_500, 576, 9_000, 1_280]);
   // A super-segment that crosses whole would meet an end that cannot take it.
-  const offload: readonly [OffloadKind, OffloadKind] = r.chance(0.2) ? ["pass", "pass"] : [r.pick(["off", "segment"] as const), r.pick(["off", "segment"] as const)];
+  const offload: readonly [OffloadKind, OffloadKind] = r.chance(0.2)
+    ? ["pass", "pass"]
+    : [r.pick(["off", "segment"] as const), r.pick(["off", "segment"] as const)];
   const heals = r.chance(0.3) ? 0 : r.int(500, TROUBLE);
   const delay = r.pick([0, 1, 10, 50, 200]);
   const common = { heals, mtus: drawMtus(r, mtu, heals) };
   const link: readonly [LinkPlan, LinkPlan] = [drawLink(r, delay, common), drawLink(r, r.chance(0.9) ? delay : r.int(0, 200), common)];
-  const many = r.chance(0.1), count = many ? r.int(8, 24) : r.int(1, 4);
+  const many = r.chance(0.1),
+    count = many ? r.int(8, 24) : r.int(1, 4);
   const most = many ? 20_000 : r.pick([3_000, 30_000, 300_000]);
-  const options = r.chance(0.7) ? [drawOptions(r), drawOptions(r)] as const : undefined;
+  const options = r.chance(0.7) ? ([drawOptions(r), drawOptions(r)] as const) : undefined;
   const connections = Array.from({ length: count }, () => drawConnection(r, most, options));
-  return { mtu, offload, link, connections, now: r.pick([0, 1_000, 2 ** 31 - 3_000, r.int(0, 2 ** 33)]), wrapAfter: r.chance(0.4) ? r.int(0, 2 * most) : undefined };
+  return {
+    mtu,
+    offload,
+    link,
+    connections,
+    now: r.pick([0, 1_000, 2 ** 31 - 3_000, r.int(0, 2 ** 33)]),
+    wrapAfter: r.chance(0.4) ? r.int(0, 2 * most) : undefined,
+  };
 }
 
 function drawMtus(r: Random, mtu: number, heals: number): LinkPlan["mtus"] {
@@ -76,7 +86,8 @@ function drawLink(r: Random, delay: number, common: Pick<LinkPlan, "heals" | "mt
   const rate = r.chance(0.25) ? r.scale(5, 5_000) : Infinity;
   const outages: { from: number; to: number }[] = [];
   for (let left = r.chance(0.25) ? r.int(1, 3) : 0; left > 0; left--) {
-    const from = r.int(0, TROUBLE), to = from + r.int(50, 8_000);
+    const from = r.int(0, TROUBLE),
+      to = from + r.int(50, 8_000);
     outages.push({ from, to });
   }
   return {
@@ -130,7 +141,8 @@ export function drawOptions(r: Random): Partial<TcpOptions> {
   maybe(0.1, "strictReset", () => false);
   maybe(0.1, "synLinearTimeouts", () => r.int(1, 4));
   maybe(0.15, "keepAlive", () => true);
-  if (o.keepAlive === true) Object.assign(o, { keepAliveIdle: r.int(200, 10_000), keepAliveInterval: r.int(2_000, 20_000), keepAliveProbes: 9 + r.int(20, 60) });
+  if (o.keepAlive === true)
+    Object.assign(o, { keepAliveIdle: r.int(200, 10_000), keepAliveInterval: r.int(2_000, 20_000), keepAliveProbes: 9 + r.int(20, 60) });
   // What the link does in its bad time must not end a connection: more tries than fit into it.
   o.synAckRetries = 12;
   o.orphanRetries = 15;
@@ -138,11 +150,19 @@ export function drawOptions(r: Random): Partial<TcpOptions> {
 }
 
 function drawConnection(r: Random, most: number, options: ConnectionPlan["options"] | undefined): ConnectionPlan {
-  const simultaneous = r.chance(0.08), aborts = r.chance(0.15);
-  const client = drawApp(r, most, aborts && r.chance(0.6)), server = drawApp(r, most, aborts && r.chance(0.5));
+  const simultaneous = r.chance(0.08),
+    aborts = r.chance(0.15);
+  const client = drawApp(r, most, aborts && r.chance(0.6)),
+    server = drawApp(r, most, aborts && r.chance(0.5));
   // Both waiting for the other to close would last for ever.
   const closes = client.close === "ended" && server.close === "ended" ? { close: "written" as const } : {};
-  return { startAt: r.chance(0.5) ? 0 : r.int(0, 5_000), client: { ...client, ...closes }, server, simultaneous, options: options ?? [drawOptions(r), drawOptions(r)] };
+  return {
+    startAt: r.chance(0.5) ? 0 : r.int(0, 5_000),
+    client: { ...client, ...closes },
+    server,
+    simultaneous,
+    options: options ?? [drawOptions(r), drawOptions(r)],
+  };
 }
 
 export function drawApp(r: Random, most: number, aborts: boolean): AppPlan {

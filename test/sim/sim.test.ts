@@ -11,7 +11,9 @@ const STORIES = [3, 1023, 1155, 1685, 1732, 2806, 9286];
 const HOSTILE_STORIES = [949, 5620];
 
 test("two stacks over a bad link: 150 seeds without a violation", () => {
-  let octets = 0, retransmits = 0, connections = 0;
+  let octets = 0,
+    retransmits = 0,
+    connections = 0;
   for (const seed of [...SEEDS, ...STORIES]) {
     const o = simulate(seed);
     expect(o.violation, `npm run sim -- --seed ${seed} --kind link`).toBeUndefined();
@@ -55,22 +57,42 @@ function broken<T extends object, K extends keyof T>(of: T, method: K, instead: 
     of[method] = original;
   }
 }
-const violations = (): string[] => SEEDS.slice(0, 40).map((seed) => simulate(seed).violation).filter((v) => v !== undefined);
+const violations = (): string[] =>
+  SEEDS.slice(0, 40)
+    .map((seed) => simulate(seed).violation)
+    .filter((v) => v !== undefined);
 
 test("a receive queue that loses its place is seen", () => {
-  broken(ReceiveQueue.prototype, "take", (take) => function (this: ReceiveQueue, into, offset, length) {
-    const n = take.call(this, into, offset, length);
-    if (n > 1_000) into[offset + 500] = (into[offset + 500] as number) ^ 1;
-    return n;
-  }, () => expect(violations().join()).toMatch(/are not what was written/));
+  broken(
+    ReceiveQueue.prototype,
+    "take",
+    (take) =>
+      function (this: ReceiveQueue, into, offset, length) {
+        const n = take.call(this, into, offset, length);
+        if (n > 1_000) into[offset + 500] = (into[offset + 500] as number) ^ 1;
+        return n;
+      },
+    () => expect(violations().join()).toMatch(/are not what was written/),
+  );
 });
 
 test("a retransmission timer that is never armed is seen", () => {
-  broken(TimerTable.prototype, "arm", (arm) => function (this: TimerTable, name, at) {
-    if (name !== "retransmit" && name !== "tailLossProbe") arm.call(this, name, at);
-  }, () => expect(violations().join()).toMatch(/no timer will send them again/));
+  broken(
+    TimerTable.prototype,
+    "arm",
+    (arm) =>
+      function (this: TimerTable, name, at) {
+        if (name !== "retransmit" && name !== "tailLossProbe") arm.call(this, name, at);
+      },
+    () => expect(violations().join()).toMatch(/no timer will send them again/),
+  );
 });
 
 test("pages that are not given back are seen", () => {
-  broken(ReceiveQueue.prototype, "clear", () => function () {}, () => expect(violations().join()).toMatch(/pages left when all was over/));
+  broken(
+    ReceiveQueue.prototype,
+    "clear",
+    () => function () {},
+    () => expect(violations().join()).toMatch(/pages left when all was over/),
+  );
 });

@@ -36,7 +36,8 @@ export interface SimulateOptions {
 }
 
 const ADDRESS = ["10.0.0.1", "10.0.0.2"] as const;
-const SERVER_PORT = 1_000, CLIENT_PORT = 10_000;
+const SERVER_PORT = 1_000,
+  CLIENT_PORT = 10_000;
 /** Without any progress for so long, ms, something hangs: the longest back-off is 120 s, and one may follow another. */
 const STALLED = 400_000;
 const EVENTS_MAX = 3_000_000;
@@ -84,7 +85,10 @@ class Run implements Stage {
     this.agenda = new Agenda(this.#start);
     this.progressAt = this.#start;
     const lanes: Lane[] = [];
-    this.#ends = [0, 1].map((i) => new LinkEnd(scenario.mtu, scenario.offload[i as 0 | 1], (frame) => (lanes[i] as Lane).carry(frame))) as unknown as [LinkEnd, LinkEnd];
+    this.#ends = [0, 1].map((i) => new LinkEnd(scenario.mtu, scenario.offload[i as 0 | 1], (frame) => (lanes[i] as Lane).carry(frame))) as unknown as [
+      LinkEnd,
+      LinkEnd,
+    ];
     for (const i of [0, 1] as const) lanes.push(new Lane(this.agenda, scenario.link[i], random.fork(), this.#ends[1 - i] as LinkEnd, this.#ends[i]));
     this.#stacks = [0, 1].map((i) => this.#makeStack(i as 0 | 1, secrets[i] as Uint32Array, random.fork())) as unknown as [Stack, Stack];
     this.#invariants = [new Invariants(this.#stacks[0], "a"), new Invariants(this.#stacks[1], "b")];
@@ -96,7 +100,8 @@ class Run implements Stage {
   }
 
   run(): void {
-    const { agenda } = this, [a, b] = this.#stacks;
+    const { agenda } = this,
+      [a, b] = this.#stacks;
     this.#turn();
     for (;;) {
       const next = Math.min(agenda.next, a.nextTimeout(), b.nextTimeout());
@@ -121,13 +126,24 @@ class Run implements Stage {
   }
 
   outcome(seed: number, violation: string | undefined): Outcome {
-    let octets = 0, connections = 0;
+    let octets = 0,
+      connections = 0;
     for (const pair of this.#apps) {
       connections++;
       octets += pair[0].taken + pair[1].taken;
     }
     const sum = (what: "retransmits" | "timeouts"): number => this.#stacks[0].env.counters[what] + this.#stacks[1].env.counters[what];
-    return { seed, violation, connections, octets, events: this.#events, ms: this.elapsed, readMs: Math.max(0, this.readAt - this.#start), retransmits: sum("retransmits"), timeouts: sum("timeouts") };
+    return {
+      seed,
+      violation,
+      connections,
+      octets,
+      events: this.#events,
+      ms: this.elapsed,
+      readMs: Math.max(0, this.readAt - this.#start),
+      retransmits: sum("retransmits"),
+      timeouts: sum("timeouts"),
+    };
   }
 
   note(who: string, text: string): void {
@@ -141,7 +157,12 @@ class Run implements Stage {
   #makeStack(side: 0 | 1, secret: Uint32Array, random: Random): Stack {
     const wants = (kind: EventKind): boolean => kind === "transition" || this.#trace !== undefined;
     const stack = new Stack({
-      addresses: [ADDRESS[side]], mtu: this.#scenario.mtu, secret, random: random.uint32, memory: memory[side], now: Millis(this.#start),
+      addresses: [ADDRESS[side]],
+      mtu: this.#scenario.mtu,
+      secret,
+      random: random.uint32,
+      memory: memory[side],
+      now: Millis(this.#start),
       observer: { wants, event: (e) => this.#event(side, e) },
     });
     const end = this.#ends[side];
@@ -152,8 +173,10 @@ class Run implements Stage {
 
   #event(side: 0 | 1, e: TcpEvent): void {
     if (e.kind === "transition") {
-      const states = this.#states[side], known = states.get(e.conn.id);
-      if (known !== undefined && known !== e.from) throw new Violation(`${"ab"[side]} connection ${e.conn.id}: a transition from ${e.from}, but the last one went to ${known}`);
+      const states = this.#states[side],
+        known = states.get(e.conn.id);
+      if (known !== undefined && known !== e.from)
+        throw new Violation(`${"ab"[side]} connection ${e.conn.id}: a transition from ${e.from}, but the last one went to ${known}`);
       states.set(e.conn.id, e.to);
       this.progressAt = this.agenda.now;
     }
@@ -161,8 +184,11 @@ class Run implements Stage {
   }
 
   #plan(i: number, plan: ConnectionPlan): void {
-    const { agenda } = this, [a, b] = this.#stacks, ports = [CLIENT_PORT + i, SERVER_PORT + i] as const;
-    const client = new App(this, `client${i}`, plan.client, 2 * i, 2 * i + 1), server = new App(this, `server${i}`, plan.server, 2 * i + 1, 2 * i);
+    const { agenda } = this,
+      [a, b] = this.#stacks,
+      ports = [CLIENT_PORT + i, SERVER_PORT + i] as const;
+    const client = new App(this, `client${i}`, plan.client, 2 * i, 2 * i + 1),
+      server = new App(this, `server${i}`, plan.server, 2 * i + 1, 2 * i);
     client.peer = server;
     server.peer = client;
     this.#apps.push([client, server]);
@@ -173,11 +199,12 @@ class Run implements Stage {
       this.calling--;
       app.start(conn);
     };
-    if (!plan.simultaneous) b.listen({ port: ports[1], options: plan.options[1] }, (conn) => {
-      if (server.conn !== undefined) throw new Violation(`${server.name}: accepted twice`);
-      server.start(conn);
-      return server;
-    });
+    if (!plan.simultaneous)
+      b.listen({ port: ports[1], options: plan.options[1] }, (conn) => {
+        if (server.conn !== undefined) throw new Violation(`${server.name}: accepted twice`);
+        server.start(conn);
+        return server;
+      });
     const startAt = i === 0 ? 0 : plan.startAt;
     agenda.in(startAt, () => open(a, client, 0));
     if (plan.simultaneous) agenda.in(startAt, () => open(b, server, 1));
@@ -187,7 +214,8 @@ class Run implements Stage {
   #turn(): void {
     const now = Millis(this.agenda.now);
     for (const i of [0, 1] as const) {
-      const stack = this.#stacks[i], end = this.#ends[i];
+      const stack = this.#stacks[i],
+        end = this.#ends[i];
       for (let n = end.read(); n > 0; n = end.read()) {
         stack.packetsArrive(n, now);
         stack.transmit(now);
@@ -203,7 +231,10 @@ class Run implements Stage {
     for (const pair of this.#apps) {
       for (const app of pair) {
         if (app.conn === undefined || app.closedBy !== undefined) continue;
-        if (!app.peer.wasRude && !app.wasRude) throw new Violation(`${app.name} hangs in ${app.conn.state}: ${app.taken} of ${app.peer.plan.writes} read, ${app.written} of ${app.plan.writes} written, ${app.conn.sendQueued} queued`);
+        if (!app.peer.wasRude && !app.wasRude)
+          throw new Violation(
+            `${app.name} hangs in ${app.conn.state}: ${app.taken} of ${app.peer.plan.writes} read, ${app.written} of ${app.plan.writes} written, ${app.conn.sendQueued} queued`,
+          );
         app.abort();
       }
     }
@@ -214,19 +245,32 @@ class Run implements Stage {
 /** So that the first connection's sequence numbers pass 2^32 after so many octets, if the scenario asks for it. */
 function startOfTime(s: Scenario, secret: Uint32Array): number {
   if (s.wrapAfter === undefined) return s.now;
-  const base = initialSequence(secret, parseAddress(ADDRESS[0]) as number, parseAddress(ADDRESS[1]) as number, (SERVER_PORT << 16) | CLIENT_PORT, 0) as unknown as number;
+  const base = initialSequence(
+    secret,
+    parseAddress(ADDRESS[0]) as number,
+    parseAddress(ADDRESS[1]) as number,
+    (SERVER_PORT << 16) | CLIENT_PORT,
+    0,
+  ) as unknown as number;
   return ((-s.wrapAfter - base) >>> 0) / 250;
 }
 
 export function describeEvent(e: TcpEvent): string {
   const who = "conn" in e && e.conn !== undefined ? `#${e.conn.id} ` : "";
   switch (e.kind) {
-    case "segment": return `${who}${e.dir === "out" ? "→" : "←"} ${e.flags} seq=${e.relSeq} ack=${e.relAck} len=${e.len} win=${e.win}${e.retransmission ? " again" : ""} ${e.options}`;
-    case "transition": return `${who}${e.from} → ${e.to} (${e.rule})`;
-    case "timer": return `${who}timer ${e.timer} n=${e.n} rto=${e.rto.toFixed(1)}`;
-    case "congestion": return `${who}${e.phase} cwnd=${e.cwnd} ssthresh=${e.ssthresh} (${e.rule})`;
-    case "drop": return `${who}dropped (${e.rule})`;
-    case "closed": return `${who}closed by ${e.by}`;
-    default: return `${who}${e.kind}`;
+    case "segment":
+      return `${who}${e.dir === "out" ? "→" : "←"} ${e.flags} seq=${e.relSeq} ack=${e.relAck} len=${e.len} win=${e.win}${e.retransmission ? " again" : ""} ${e.options}`;
+    case "transition":
+      return `${who}${e.from} → ${e.to} (${e.rule})`;
+    case "timer":
+      return `${who}timer ${e.timer} n=${e.n} rto=${e.rto.toFixed(1)}`;
+    case "congestion":
+      return `${who}${e.phase} cwnd=${e.cwnd} ssthresh=${e.ssthresh} (${e.rule})`;
+    case "drop":
+      return `${who}dropped (${e.rule})`;
+    case "closed":
+      return `${who}closed by ${e.by}`;
+    default:
+      return `${who}${e.kind}`;
   }
 }

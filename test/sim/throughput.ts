@@ -3,11 +3,15 @@ import type { AppPlan } from "./scenario.js";
 import { simulate } from "./simulate.js";
 import type { LinkPlan } from "./link.js";
 
-const MSS = 1_448, MTU = 1_500;
+const MSS = 1_448,
+  MTU = 1_500;
 /** 10 Mbit/s, octets per ms; and a queue in front of it. */
-const RATE = 1_250, QUEUE = 125_000;
+const RATE = 1_250,
+  QUEUE = 125_000;
 const SECONDS = 30;
-const LOSSES = [0, 0.001, 0.01, 0.05], ROUND_TRIPS = [10, 50, 200], BUFFERS = [64, 256, 1_024];
+const LOSSES = [0, 0.001, 0.01, 0.05],
+  ROUND_TRIPS = [10, 50, 200],
+  BUFFERS = [64, 256, 1_024];
 
 export interface Cell {
   readonly congestion: "cubic" | "reno";
@@ -25,17 +29,66 @@ export interface Cell {
 }
 
 export function measure(congestion: Cell["congestion"], loss: number, rtt: number, buffer: number): Cell {
-  const forward: LinkPlan = { delay: rtt / 2, jitter: 0, loss, burstEnter: 0, burstLeave: 1, reorder: 0, duplicate: 0, corrupt: 0, mark: 0, rate: RATE, queue: QUEUE, outages: [], mtus: [], heals: Infinity };
-  const idle: AppPlan = { writes: 0, piece: 1, writePause: 0, readPiece: 0, readPause: 0, readFrom: 0, close: "ended", release: false, abortAt: undefined, noDelay: false, corked: false, shared: false };
+  const forward: LinkPlan = {
+    delay: rtt / 2,
+    jitter: 0,
+    loss,
+    burstEnter: 0,
+    burstLeave: 1,
+    reorder: 0,
+    duplicate: 0,
+    corrupt: 0,
+    mark: 0,
+    rate: RATE,
+    queue: QUEUE,
+    outages: [],
+    mtus: [],
+    heals: Infinity,
+  };
+  const idle: AppPlan = {
+    writes: 0,
+    piece: 1,
+    writePause: 0,
+    readPiece: 0,
+    readPause: 0,
+    readFrom: 0,
+    close: "ended",
+    release: false,
+    abortAt: undefined,
+    noDelay: false,
+    corked: false,
+    shared: false,
+  };
   const options = { congestion, receiveBuffer: buffer * 1_024, sendBuffer: 4 * 1_024 * 1_024 };
   const outcome = simulate(1, {
     scenario: {
-      mtu: MTU, offload: ["off", "off"], link: [forward, { ...forward, loss: 0, rate: Infinity }], now: 0, wrapAfter: undefined,
-      connections: [{ startAt: 0, simultaneous: false, options: [options, options], client: { ...idle, writes: 1e12, piece: 65_521, shared: true, close: "written", abortAt: SECONDS * 1_000 }, server: idle }],
+      mtu: MTU,
+      offload: ["off", "off"],
+      link: [forward, { ...forward, loss: 0, rate: Infinity }],
+      now: 0,
+      wrapAfter: undefined,
+      connections: [
+        {
+          startAt: 0,
+          simultaneous: false,
+          options: [options, options],
+          client: { ...idle, writes: 1e12, piece: 65_521, shared: true, close: "written", abortAt: SECONDS * 1_000 },
+          server: idle,
+        },
+      ],
     },
   });
   if (outcome.violation !== undefined) throw new Error(outcome.violation);
-  return { congestion, loss, rtt, buffer, rate: (outcome.octets * 8) / SECONDS / 1e6, ...allowed(congestion, loss, rtt, buffer), retransmits: outcome.retransmits, timeouts: outcome.timeouts };
+  return {
+    congestion,
+    loss,
+    rtt,
+    buffer,
+    rate: (outcome.octets * 8) / SECONDS / 1e6,
+    ...allowed(congestion, loss, rtt, buffer),
+    retransmits: outcome.retransmits,
+    timeouts: outcome.timeouts,
+  };
 }
 
 /**
@@ -44,7 +97,8 @@ export function measure(congestion: Cell["congestion"], loss: number, rtt: numbe
  * An average, not a bound: a short run may lie above it.
  */
 function allowed(congestion: Cell["congestion"], loss: number, rtt: number, buffer: number): Pick<Cell, "allowed" | "limit"> {
-  const reno = Math.sqrt(1.5 / loss), cubic = 1.054 * ((rtt / 1_000) / loss) ** 0.75;
+  const reno = Math.sqrt(1.5 / loss),
+    cubic = 1.054 * (rtt / 1_000 / loss) ** 0.75;
   const segments = congestion === "reno" ? reno : Math.max(reno, cubic);
   const mbit = (octetsPerMs: number): number => (octetsPerMs * 8) / 1_000;
   const limits = [
@@ -75,6 +129,9 @@ export function table(cells: readonly Cell[]): string {
     "| control | round trip | loss | buffer | Mbit/s | allowed | by | sent again | timeouts |",
     "|---|---:|---:|---:|---:|---:|---|---:|---:|",
   ];
-  for (const c of cells) lines.push(`| ${c.congestion} | ${c.rtt} ms | ${+(c.loss * 100).toFixed(2)} % | ${c.buffer} KiB | ${c.rate.toFixed(2)} | ${c.allowed.toFixed(2)} | ${c.limit} | ${c.retransmits} | ${c.timeouts} |`);
+  for (const c of cells)
+    lines.push(
+      `| ${c.congestion} | ${c.rtt} ms | ${+(c.loss * 100).toFixed(2)} % | ${c.buffer} KiB | ${c.rate.toFixed(2)} | ${c.allowed.toFixed(2)} | ${c.limit} | ${c.retransmits} | ${c.timeouts} |`,
+    );
   return `${lines.join("\n")}\n`;
 }
