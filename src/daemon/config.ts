@@ -1,7 +1,7 @@
 /** What `glasstcp serve` can be told: one table for the command line, its help and the docs, and the checks that turn words into a config. */
 import { LEVEL_NAMES, type Level } from "../observe/levels.js";
 import { LIMITS, type StackLimits, type SynCookies } from "../stack/limits.js";
-import { parseOption, type TcpOptions } from "../tcp/options.js";
+import { describe, isWithin, parseNumber, parseOption, type TcpOptions } from "../tcp/options.js";
 import { formatAddress, parseAddress } from "../wire/ipv4.js";
 
 export interface ServiceConfig {
@@ -195,11 +195,9 @@ function parseSettings(settings: readonly string[]): { options: Partial<TcpOptio
   return { options, limits, synCookies };
 }
 
-const SUFFIXES: Readonly<Record<string, number>> = { "": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, ms: 1, s: 1e3 };
 function parseLimit(setting: string, spec: (typeof LIMITS)[keyof typeof LIMITS], text: string): number {
-  const m = /^(\d+)([kKMG]i?|ms|s)?$/.exec(text);
-  const n = m === null ? Number.NaN : Number(m[1]) * (SUFFIXES[m[2] ?? ""] ?? Number.NaN);
-  if (!(n >= spec.min && n <= spec.max)) throw new ConfigError(`--set ${setting} is not a number from ${spec.min} to ${spec.max} (${spec.unit})`);
+  const n = parseNumber(text, spec);
+  if (n === undefined || !isWithin(n, spec)) throw new ConfigError(`--set ${setting} is not ${describe(spec)}`);
   return n;
 }
 

@@ -112,7 +112,7 @@ export const DEFAULTS: Readonly<TcpOptions> = Object.freeze(Object.fromEntries(O
 export const isOptionName = (name: string): name is OptionName => Object.hasOwn(OPTIONS, name);
 
 /**
- * Reads one `KEY=VALUE`. Numbers take a suffix: ms, s, m, h for times; k, K, M, Ki, Mi for octets.
+ * Reads one `KEY=VALUE`. Numbers take a suffix: ms, s, m, h for times; k, K, M, G, Ki, Mi, Gi for all else.
  * @throws RangeError naming the option, what was given and what is allowed
  */
 export function parseOption(name: string, text: string): Partial<TcpOptions> {
@@ -128,12 +128,16 @@ export function validate(options: Readonly<Record<string, unknown>>): Partial<Tc
   for (const [name, value] of Object.entries(options)) {
     if (!isOptionName(name)) throw new RangeError(`unknown option "${name}"${suggestion(name)}`);
     const spec: OptionSpec = OPTIONS[name];
-    const ok = spec.kind === "number" ? typeof value === "number" && value >= spec.min && value <= spec.max
+    const ok = spec.kind === "number" ? isWithin(value, spec)
       : spec.kind === "boolean" ? typeof value === "boolean" : typeof value === "string" && spec.choices.includes(value);
     if (!ok) throw new RangeError(`option ${name}: ${String(value)} is not ${describe(spec)}`);
   }
   return options as Partial<TcpOptions>;
 }
+
+/** Times may have fractions; there is no half segment. */
+export const isWithin = (value: unknown, spec: NumberOption): boolean =>
+  typeof value === "number" && value >= spec.min && value <= spec.max && (spec.unit === "ms" || Number.isInteger(value));
 
 export function describe(spec: OptionSpec): string {
   switch (spec.kind) {
@@ -143,9 +147,10 @@ export function describe(spec: OptionSpec): string {
   }
 }
 
-const FACTORS: Readonly<Record<string, number>> = { "": 1, ms: 1, s: 1_000, m: MINUTE, h: HOUR, k: 1_000, K: 1_000, M: 1_000_000, Ki: 1_024, Mi: 1_048_576, Gi: 1_073_741_824 };
-function parseNumber(text: string, spec: NumberOption): number | undefined {
-  const m = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|k|K|M|Ki|Mi|Gi)?$/.exec(text.trim());
+const FACTORS: Readonly<Record<string, number>> = { "": 1, ms: 1, s: 1_000, m: MINUTE, h: HOUR, k: 1_000, K: 1_000, M: 1_000_000, G: 1e9, Ki: 1_024, Mi: 1_048_576, Gi: 1_073_741_824 };
+/** A number with its suffix; undefined when it is none. Bounds are not looked at. */
+export function parseNumber(text: string, spec: NumberOption): number | undefined {
+  const m = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|k|K|M|G|Ki|Mi|Gi)?$/.exec(text.trim());
   if (m === null) return undefined;
   const suffix = m[2] ?? "";
   if (/^(ms|s|m|h)$/.test(suffix) !== (spec.unit === "ms") && suffix !== "") return undefined;
