@@ -1,6 +1,6 @@
 /** A short form of `npm run fuzz`, and that it sees what it is there for. */
 import { expect, test } from "vitest";
-import { Stack } from "../../src/stack/stack.js";
+import type { Stack } from "../../src/stack/stack.js";
 import { corpus, Fuzzer } from "./fuzzer.js";
 
 test("40,000 frames on live connections: nothing thrown, no invariant violated, nothing left", () => {

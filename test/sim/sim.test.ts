@@ -92,7 +92,7 @@ test("pages that are not given back are seen", () => {
   broken(
     ReceiveQueue.prototype,
     "clear",
-    () => function () {},
+    () => () => {},
     () => expect(violations().join()).toMatch(/pages left when all was over/),
   );
 });
