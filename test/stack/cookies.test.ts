@@ -18,7 +18,7 @@ describe("SYN cookies [RFC 4987 §3.6]", () => {
     peer.sent();
   };
 
-  test("a full backlog is answered by a cookie that holds nothing, and its ACK makes the connection with all options", () => {
+  test("a full backlog is answered by a cookie that holds nothing, and its ACK makes the connection with all options [4987:3.7]", () => {
     const { peer, accepted } = open();
     fill(peer);
     peer.inject(segment({ ctl: SYN, seq: 1_000, mss: 1_400, wscale: 9, sackOk: true, ts: [77, 0] }));
@@ -71,7 +71,7 @@ describe("SYN cookies [RFC 4987 §3.6]", () => {
     expect(accepted).toHaveLength(0);
   });
 
-  test("off: a SYN above the backlog is dropped; always: no SYN holds anything", () => {
+  test("off: a SYN above the backlog is dropped; always: no SYN holds anything [4987:4-2]", () => {
     const off = open({ synCookies: "off" }).peer;
     fill(off);
     off.inject(segment({ ctl: SYN, seq: 1_000 }));

@@ -25,7 +25,7 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
     p.stack.listen({ port: 80 }, () => ({ established() {}, readable() {}, writable() {}, ended() {}, closed() {} }));
     return p;
   };
-  test("a SYN in three fragments, in any order, is answered", () => {
+  test("a SYN in three fragments, in any order, is answered [791:3.2-1 791:3.2-2 791:3.2-3 791:3.2-4 815:3-1 815:3-2 815:3-3 1122:3.2.1.4]", () => {
     const parts = [fragment(syn, 0, 16, true), fragment(syn, 16, 24, true), fragment(syn, 24, length, false)] as const;
     for (const order of [[0, 1, 2], [2, 1, 0], [1, 2, 0]] as const) {
       const p = peer();
@@ -34,7 +34,7 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
       expect(p.stack.counters.fragmentOctets).toBe(0);
     }
   });
-  test("the same fragment twice does no harm; overlapping ones end the datagram [D9]", () => {
+  test("the same fragment twice does no harm; overlapping ones end the datagram (D9) [791:3.2-8]", () => {
     const p = peer();
     p.inject(fragment(syn, 0, 16, true), fragment(syn, 0, 16, true), fragment(syn, 16, length, false));
     expect(p.sent()).toHaveLength(1);
@@ -43,7 +43,7 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
     expect(q.sent()).toHaveLength(0);
     expect(q.stack.env.ruleHits["1122-3.3.2"]).toBeGreaterThan(0);
   });
-  test("what is not completed in time goes, with ICMP time exceeded when the first fragment was there", () => {
+  test("what is not completed in time goes, with ICMP time exceeded when the first fragment was there [1122:3.3.2-4 1122:3.3.2-6 1122:3.2.2-8]", () => {
     const p = peer({ fragmentTimeout: 1_000 });
     p.inject(fragment(syn, 0, 16, true, 1), fragment(syn, 16, 24, true, 2));
     p.pass(1_001);
@@ -57,7 +57,7 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
     for (let i = 0; i < 5_000; i++) p.inject(fragment(syn, 0, 16, true, i));
     expect(p.stack.counters.fragmentOctets).toBeLessThanOrEqual(100_000);
   });
-  test("a last fragment that reaches past 65,535 octets is dropped", () => {
+  test("a last fragment that reaches past 65,535 octets is dropped [791:3.2-7]", () => {
     const p = peer();
     const bad = fragment(syn, 0, 16, true);
     writeUint16(bad, 6, 0x1fff);

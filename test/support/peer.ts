@@ -103,7 +103,7 @@ export class Peer implements ConnectionUser {
     const { a, b } = this.#pair;
     this.stack = new Stack({
       addresses: [OURS], mtu: a.mtu, secret, random, memory: plainMemory(new Uint8Array(MEMORY)), now: this.now, options: o.options ?? {},
-      observer: { wants: () => true, event: (e) => { this.events.push(e); } }, ...o.stack,
+      observer: { wants: (kind) => kind === "drop" || kind === "closed", event: (e) => { this.events.push(e); } }, ...o.stack,
     });
     this.stack.setTimeSource(() => this.now);
     this.stack.attach(a.rx, a.tx, a.offload);
