@@ -30,8 +30,8 @@ export class Transmitter {
     const flow = t.path as Flow;
     header.sourcePort = flow.localPort;
     header.destinationPort = flow.remotePort;
-    // RFC 3168 §6.1.4, §6.1.5: new data only; neither pure ACKs nor retransmissions.
-    const tos = (t.options.diffserv << 2) | (t.ecn && textLength > 0 && !retransmission ? ECT_0 : 0);
+    // RFC 3168 §6.1.4 to §6.1.6: new data only; neither pure ACKs, retransmissions nor window probes.
+    const tos = (t.options.diffserv << 2) | (t.ecn && textLength > 0 && !retransmission && !t.timers.isArmed("persist") ? ECT_0 : 0);
     const tx = this.#tx, b = tx.memory.bytes, ip = tx.begin(), tcp = ip + IPV4_HEADER;
     const headerLength = emitTcp(b, tcp, header);
     let sum = 0;

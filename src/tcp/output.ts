@@ -309,7 +309,7 @@ function sendText(t: Tcb, from: Seq, length: number, fin: boolean, again: boolea
   let ctl = ACK | (fin ? FIN : 0);
   if (length > 0 && end === t.end) ctl |= PSH;
   fill(t, from, ctl, now);
-  if (t.ecn && t.ecnReduced && !again && length > 0) {
+  if (t.ecn && t.ecnReduced && !again && length > 0 && !t.timers.isArmed("persist")) {
     header.ctl |= CWR;
     t.ecnReduced = false;
   }

@@ -328,7 +328,9 @@ function ourFinAcknowledged(t: Tcb, seg: Segment, now: Millis): Step {
 /** RFC 7323 §4.3: TS.Recent follows the segment that covers Last.ACK.sent. */
 function acceptTimestamp(t: Tcb, seg: Segment, now: Millis): void {
   if (!t.ts.on || !seg.hasTimestamps) return;
-  if (((seg.tsVal - t.ts.recent) | 0) >= 0 && leq(seq(seg.sequence), t.ts.lastAckSent)) {
+  // §5.5: one that is too old to mean anything is replaced by whatever comes.
+  const newer = ((seg.tsVal - t.ts.recent) | 0) >= 0 || now - t.ts.recentAt >= TS_RECENT_LIFE;
+  if (newer && leq(seq(seg.sequence), t.ts.lastAckSent)) {
     t.ts.recent = seg.tsVal;
     t.ts.recentAt = now;
   }
