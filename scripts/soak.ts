@@ -29,6 +29,8 @@ export interface Soak {
 }
 
 const MIB = 1_048_576;
+/** A client's only RST may be lost; then only this tells that nobody is there any more. */
+const KEEP_ALIVE = ["keepAlive=on", "keepAliveIdle=5s", "keepAliveInterval=1s", "keepAliveProbes=5"].flatMap((s) => ["--set", s]);
 
 function get<T>(daemon: TestDaemon, path: string): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -46,7 +48,7 @@ function get<T>(daemon: TestDaemon, path: string): Promise<T> {
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function soak(ns: Netns, seconds: number, say: (line: string) => void = () => {}): Promise<Soak> {
-  const daemon = await serveIn(ns, ["--log-level", "warn", "--impair", "loss=0.2%,delay=1ms,jitter=1ms,duplicate=0.1%", "--set", "timeWait=2s"]);
+  const daemon = await serveIn(ns, ["--log-level", "warn", "--impair", "loss=0.2%,delay=1ms,jitter=1ms,duplicate=0.1%", "--set", "timeWait=2s", ...KEEP_ALIVE]);
   const pid = daemon.child.pid as number,
     samples: Sample[] = [];
   const client = ns.spawn(process.execPath, ["--import", "tsx", fileURLToPath(new URL("./soak-client.ts", import.meta.url)), "12"]);
@@ -98,6 +100,7 @@ export async function soak(ns: Netns, seconds: number, say: (line: string) => vo
   }
   for (const what of ["connections", "halfOpen", "orphans", "timeWait", "pagesUsed"])
     if (left[what] !== 0) faults.push(`${left[what]} ${what} left at the end`);
+  if (left["connections"] !== 0) faults.push((await daemon.cli("ss", ["-tanoi"])).stdout);
   const { code } = await daemon.stop();
   if (code !== 0) faults.push(`the daemon ended with ${code}: ${daemon.stderr}`);
   return { ...result, samples, faults };
