@@ -68,8 +68,8 @@ export class Cubic implements CongestionControl {
   }
   timedOut(w: Window, now: Millis): number {
     const ssthresh = this.reduce(w, now);
-    // §4.8: the first stage after a timeout starts at its plateau where slow start leaves.
-    this.#k = 0;
+    // §4.8: the first stage after a timeout has its plateau where slow start leaves, and not where the window was.
+    this.#wMax = 0;
     return ssthresh;
   }
   undo(w: Window): void {

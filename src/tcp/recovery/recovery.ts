@@ -100,8 +100,10 @@ export class LossRecovery implements DeliveryListener {
     if (t.ecn && (seg.ctl & (ECE | SYN)) === ECE) this.#echoArrives(now);
 
     if (advanced > 0) t.pmtuSearch?.acknowledged(t, ack, now);
+    const reducing = this.phase === "recovery" || this.phase === "cwr";
     this.#advancePhase(ack, advanced, fresh, now);
-    this.#grow(advanced, fresh, now);
+    // The ACK that ends a reduction leaves the window where it ends (RFC 5681 §4.3).
+    if (!reducing) this.#grow(advanced, fresh, now);
     this.rearm(now, advanced > 0);
   }
 
