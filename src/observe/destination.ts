@@ -16,7 +16,7 @@ export interface DestinationOptions {
 }
 
 /** Lines are gathered in pieces of this size; a full one is handed to the kernel at once. */
-const PIECE = 64 * 1024;
+const PIECE = 256 * 1024;
 /** Empty pieces that are kept. */
 const SPARE = 4;
 /** After an error that may pass (disk full), milliseconds until the next try. */
@@ -93,7 +93,7 @@ export class Destination {
     this.#waiting += octets;
     if (this.#flying !== undefined) return;
     if (this.#full.length > 0) this.#launch();
-    else if (this.#timer === undefined) this.#timer = setTimeout(this.#launch, this.#delayMs);
+    else this.#timer ??= setTimeout(this.#launch, this.#delayMs);
   }
 
   get isFile(): boolean { return this.#path !== undefined; }
@@ -176,7 +176,10 @@ export class Destination {
         this.#flying = undefined;
         piece.clear();
         if (this.#spare.length < SPARE && piece.bytes.length === PIECE) this.#spare.push(piece);
-        return this.#launch();
+        // A few lines do not fly at once behind the last ones: a call for each connection would cost more than its lines.
+        if (this.#full.length > 0 || this.#open.at === 0 || this.#idle.length > 0) return this.#launch();
+        this.#timer ??= setTimeout(this.#launch, this.#delayMs);
+        return;
       }
       if (error.code === "EAGAIN") {
         setTimeout(() => this.#send(piece), 10);

@@ -32,6 +32,12 @@ export class Octets {
     this.bytes.set(from, this.at);
     this.at += from.length;
   }
+  /** As `copy`, for parts of a larger block: a view of each would be garbage. */
+  part(from: Uint8Array, offset: number, length: number): void {
+    const b = this.bytes, at = this.at;
+    for (let i = 0; i < length; i++) b[at + i] = from[offset + i] as number;
+    this.at = at + length;
+  }
   /** A whole number from 0 to 2^53. */
   whole(n: number): void {
     if (n < 0 || n > 0xffffffff) {

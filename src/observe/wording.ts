@@ -37,7 +37,7 @@ export function causeWords(cause: Cause): string {
   }
 }
 
-const BY_WORDS: Readonly<Record<ClosedBy, string>> = {
+export const BY_WORDS: Readonly<Record<ClosedBy, string>> = {
   local: "closed by us first",
   peer: "closed by the peer first",
   both: "closed by both at once",
@@ -50,11 +50,14 @@ const BY_WORDS: Readonly<Record<ClosedBy, string>> = {
   shutdown: "reset at shutdown",
 };
 
+/** What stands between the numbers of a `closed` line, in this order. */
+export const CLOSED_WORDS = { rx: "; ", tx: " octets in, ", retransmits: " out, ", end: " retransmissions" } as const;
+
 /** One sentence for an event: the `msg` of its log line. @param arrow how "→" is written, see lines.ts */
 export function wording(e: TcpEvent, arrow = "→"): string {
   switch (e.kind) {
     case "transition": return e.sent === "" ? `${e.from} ${arrow} ${e.to}: ${causeWords(e.cause)}` : `${e.from} ${arrow} ${e.to}: ${causeWords(e.cause)}, sent ${wordsOf(e.sent)}`;
-    case "closed": return `${BY_WORDS[e.by]}; ${e.rxBytes} octets in, ${e.txBytes} out, ${e.retransmits} retransmissions`;
+    case "closed": return `${BY_WORDS[e.by]}${CLOSED_WORDS.rx}${e.rxBytes}${CLOSED_WORDS.tx}${e.txBytes}${CLOSED_WORDS.retransmits}${e.retransmits}${CLOSED_WORDS.end}`;
     case "refused": return `refused: ${causeWords(e.cause)}`;
     case "reset": return e.direction === "in" ? "RST accepted" : "RST sent";
     case "drop": return e.detail === undefined ? "dropped" : `dropped: ${causeWords(e.detail)}`;
