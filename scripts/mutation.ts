@@ -1,5 +1,5 @@
 /**
- * npm run mutation [-- --details] [--only PATTERN] [--list]: takes the rules out of the core one at a time and looks whether
+ * npm run mutation [-- --details] [--only FILE] [--tests FILE] [--workers N] [--list]: takes the rules out of the core one at a time and looks whether
  * a test notices. Prints what nobody noticed and the score; a whole run is stored in spec/mutation.json.
  */
 import { spawn } from "node:child_process";
@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { instrument, type Mutant } from "./mutation/operators.js";
 import { hashSources, MUTATED } from "./mutation/result.js";
 
-const ROOT = resolve(import.meta.dirname, ".."), COPY = join(ROOT, "dist/.mutation");
+const ROOT = resolve(import.meta.dirname, ".."), COPY = join(ROOT, `dist/.mutation-${process.pid}`);
 /** Tables and types, in which nothing is decided, and the block of memory that other tests hold to its plain form. */
 const LEFT_OUT = /(?:options|rules|events|status|user|limits|frames|memory|errors|segment-text|upcalls|describe)\.ts$|wasm-memory\.ts$/;
 /** Queues, tables and lists: how it is done and not what is done. Looked at with --details. */
@@ -21,7 +21,7 @@ const SILENCE = 30_000;
 
 const args = process.argv.slice(2);
 const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-const details = args.includes("--details"), only = option("--only");
+const details = args.includes("--details"), only = option("--only"), onlyTests = option("--tests");
 
 const files = (dir: string): string[] => readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]));
 
@@ -55,7 +55,7 @@ async function work(ids: number[]): Promise<void> {
   while (left.length > 0) {
     let current: number | undefined;
     await new Promise<void>((ended) => {
-      const child = spawn(process.execPath, ["--import", "tsx", join(COPY, "worker.ts"), COPY, "run", ...left.map(String)], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(process.execPath, ["--import", "tsx", join(COPY, "worker.ts"), COPY, "run", onlyTests ?? "", ...left.map(String)], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
       const stuck = (): void => {
         if (current !== undefined) verdicts.set(current, { id: current, killed: true, by: "it does not end" });
         child.kill("SIGKILL");
@@ -96,7 +96,8 @@ else {
   for (const m of survivors) console.log(`${(verdicts.get(m.id)?.covering ?? 0) === 0 ? "UNREACHED" : "SURVIVED "} ${place(m)}`);
   const killed = chosen.length - survivors.length;
   console.log(`\n${killed} of ${chosen.length} noticed, ${((100 * killed) / chosen.length).toFixed(1)} %, in ${((Date.now() - begin) / 1_000).toFixed(0)} s`);
-  if (only === undefined && !details) writeFileSync(join(ROOT, "spec/mutation.json"), `${JSON.stringify({ sources: hashSources(ROOT), killed, survived: survivors.length, survivors: survivors.map(place) }, null, 1)}\n`);
+  if (only === undefined && onlyTests === undefined && !details) writeFileSync(join(ROOT, "spec/mutation.json"), `${JSON.stringify({ sources: hashSources(ROOT), killed, survived: survivors.length, survivors: survivors.map(place) }, null, 1)}\n`);
   if (option("--verdicts") !== undefined) writeFileSync(option("--verdicts") as string, JSON.stringify([...verdicts.values()]));
   process.exitCode = broken.size > 0 ? 1 : 0;
 }
+rmSync(COPY, { recursive: true, force: true });

@@ -193,6 +193,10 @@ describe("PRR [RFC 6937]", () => {
     expect(prr.acknowledged(1_000, 4_000, 10_000, 1_000, true)).toBe(4_000 + 4_000);
     expect(prr.acknowledged(1_000, 4_000, 10_000, 1_000, false)).toBe(4_000 + 4_000);
     expect(prr.acknowledged(9_000, 9_500, 10_000, 1_000, true)).toBe(10_000);
+    // The next episode begins from nothing.
+    prr.start(10_000);
+    expect([prr.delivered, prr.out]).toEqual([0, 0]);
+    expect(prr.acknowledged(1_000, 9_000, 5_000, 1_000, false)).toBe(10_000);
   });
 });
 
