@@ -30,6 +30,15 @@ for await (const socket of server) {
   socket.on("error", () => {});
   socket.on("close", () => {
     const text = Buffer.concat(heard);
-    console.log(JSON.stringify({ time: started, from: `${remoteAddress}:${remotePort}`, to: `${localAddress}:${localPort}`, octets, text: text.toString("latin1"), hex: text.toString("hex") }));
+    console.log(
+      JSON.stringify({
+        time: started,
+        from: `${remoteAddress}:${remotePort}`,
+        to: `${localAddress}:${localPort}`,
+        octets,
+        text: text.toString("latin1"),
+        hex: text.toString("hex"),
+      }),
+    );
   });
 }

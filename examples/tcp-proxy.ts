@@ -14,8 +14,12 @@ const stack = createStack({ tun: { name: "glassproxy", host: "10.84.0.1/24" }, a
 const server = stack.listen({ port: 80, host: "10.84.0.2" }, { allowHalfOpen: true, noDelay: true }, (inside) => {
   const outside = net.connect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
   // Half-closes go through either way; an error on one side ends the other.
-  pipeline(inside, outside, (error) => { if (error) inside.resetAndDestroy(); });
-  pipeline(outside, inside, (error) => { if (error) outside.destroy(); });
+  pipeline(inside, outside, (error) => {
+    if (error) inside.resetAndDestroy();
+  });
+  pipeline(outside, inside, (error) => {
+    if (error) outside.destroy();
+  });
 });
 server.once("listening", () => console.log(`10.84.0.2:80 → ${host}:${port}`));
 

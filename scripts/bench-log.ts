@@ -37,7 +37,9 @@ async function measure(name: string, write: (id: number) => void, flush: () => P
   }
   await flush();
   const { user, system } = process.cpuUsage(cpu);
-  console.log(`${name}: ${(spent / lines / 1_000).toFixed(2)} µs a line in the turn, ${((user + system) / lines).toFixed(2)} µs of processor time with the writing`);
+  console.log(
+    `${name}: ${(spent / lines / 1_000).toFixed(2)} µs a line in the turn, ${((user + system) / lines).toFixed(2)} µs of processor time with the writing`,
+  );
 }
 
 const log = new Log({ level: "info", format: "json", to: "/dev/null" });

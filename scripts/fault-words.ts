@@ -6,9 +6,14 @@ export const PAGES = ["docs/misbehaviour.md", "docs/misbehaviour.zh.md"] as cons
 
 /** The page with its two blocks as they should be. */
 export function withWords(page: string): string {
-  for (const [name, words] of [["fault words", faultWords()], ["behaviour words", behaviourWords()]] as const) {
-    const begin = `<!-- begin: ${name} -->`, end = `<!-- end: ${name} -->`;
-    const from = page.indexOf(begin), to = page.indexOf(end);
+  for (const [name, words] of [
+    ["fault words", faultWords()],
+    ["behaviour words", behaviourWords()],
+  ] as const) {
+    const begin = `<!-- begin: ${name} -->`,
+      end = `<!-- end: ${name} -->`;
+    const from = page.indexOf(begin),
+      to = page.indexOf(end);
     if (from < 0 || to < from) throw new Error(`the page has no block "${name}"`);
     page = `${page.slice(0, from + begin.length)}\n\`\`\`\n${words}\n\`\`\`\n${page.slice(to)}`;
   }

@@ -16,17 +16,30 @@ type Kind = "syn" | "rst" | "ack" | "data" | "spoofed-syn";
 const KINDS: readonly Kind[] = ["syn", "rst", "ack", "data", "spoofed-syn"];
 const FLAGS: Readonly<Record<Kind, number>> = { syn: 0x02, rst: 0x04, ack: 0x10, data: 0x18, "spoofed-syn": 0x02 };
 
-const AF_INET = 2, SOCK_RAW = 3, IPPROTO_RAW = 255;
+const AF_INET = 2,
+  SOCK_RAW = 3,
+  IPPROTO_RAW = 255;
 const SENDMMSG = process.arch === "x64" ? 307 : 269;
 const BATCH = 256;
 /** IPv4 and TCP header, and room for an MSS option or four octets of text. */
 const FRAME = 44;
-const MMSGHDR = 64, IOVEC = 16, SOCKADDR = 16;
+const MMSGHDR = 64,
+  IOVEC = 16,
+  SOCKADDR = 16;
 
 function words(): Record<string, string> {
-  const given: Record<string, string> = { kind: process.argv[2] ?? "", port: "80", to: "10.77.0.2", seconds: "3", count: "Infinity", rate: "Infinity", source: "" };
+  const given: Record<string, string> = {
+    kind: process.argv[2] ?? "",
+    port: "80",
+    to: "10.77.0.2",
+    seconds: "3",
+    count: "Infinity",
+    rate: "Infinity",
+    source: "",
+  };
   for (let i = 3; i < process.argv.length; i += 2) {
-    const key = (process.argv[i] ?? "").replace(/^--/, ""), value = process.argv[i + 1];
+    const key = (process.argv[i] ?? "").replace(/^--/, ""),
+      value = process.argv[i + 1];
     if (!(key in given) || value === undefined) throw new Error(`${process.argv[i]}: there are --port, --to, --seconds, --count, --rate, --source`);
     given[key] = value;
   }
@@ -34,28 +47,38 @@ function words(): Record<string, string> {
 }
 
 function main(): void {
-  const given = words(), kind = KINDS.find((k) => k === given["kind"]), to = parseAddress(given["to"] ?? "");
+  const given = words(),
+    kind = KINDS.find((k) => k === given["kind"]),
+    to = parseAddress(given["to"] ?? "");
   const [sourceText = "", sourcePort = "0"] = (given["source"] ?? "").split(":");
   const source = parseAddress(sourceText);
   if (kind === undefined) throw new Error(`name what to send: ${KINDS.join(", ")}`);
-  if (to === undefined || (to >>> 24 !== 10 && to >>> 20 !== 0xac1 && to >>> 16 !== 0xc0a8)) throw new Error(`--to ${given["to"]}: only 10/8, 172.16/12 and 192.168/16`);
+  if (to === undefined || (to >>> 24 !== 10 && to >>> 20 !== 0xac1 && to >>> 16 !== 0xc0a8))
+    throw new Error(`--to ${given["to"]}: only 10/8, 172.16/12 and 192.168/16`);
   if (kind !== "syn" && source === undefined) throw new Error(`${kind} is injected into a connection: name its other end by --source ADDRESS:PORT`);
 
-  const c = libc(), fd = c.socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+  const c = libc(),
+    fd = c.socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
   if (fd < 0) throw new Error(`no raw socket (${c.errnoName(c.errno())}): this needs CAP_NET_RAW, for example inside: glasstcp sandbox`);
-  const frames = new Uint8Array(new ArrayBuffer(BATCH * FRAME)), head = new Uint8Array(new ArrayBuffer(SOCKADDR + BATCH * (IOVEC + MMSGHDR)));
-  const view = new DataView(frames.buffer), headers = new DataView(head.buffer), framesAt = c.address(frames), headAt = c.address(head);
+  const frames = new Uint8Array(new ArrayBuffer(BATCH * FRAME)),
+    head = new Uint8Array(new ArrayBuffer(SOCKADDR + BATCH * (IOVEC + MMSGHDR)));
+  const view = new DataView(frames.buffer),
+    headers = new DataView(head.buffer),
+    framesAt = c.address(frames),
+    headAt = c.address(head);
   headers.setUint16(0, AF_INET, true);
   headers.setInt32(4, to);
   for (let i = 0; i < BATCH; i++) {
-    const iovec = SOCKADDR + i * IOVEC, message = SOCKADDR + BATCH * IOVEC + i * MMSGHDR;
+    const iovec = SOCKADDR + i * IOVEC,
+      message = SOCKADDR + BATCH * IOVEC + i * MMSGHDR;
     headers.setBigUint64(iovec, BigInt(framesAt + i * FRAME), true);
     headers.setBigUint64(iovec + 8, BigInt(FRAME), true);
     headers.setBigUint64(message, BigInt(headAt), true);
     headers.setUint32(message + 8, SOCKADDR, true);
     headers.setBigUint64(message + 16, BigInt(headAt + iovec), true);
     headers.setBigUint64(message + 24, 1n, true);
-    const at = i * FRAME, withOption = kind === "syn" || kind === "spoofed-syn";
+    const at = i * FRAME,
+      withOption = kind === "syn" || kind === "spoofed-syn";
     view.setUint16(at, 0x4500);
     view.setUint16(at + 2, FRAME);
     view.setUint16(at + 8, 64 * 256 + 6);
@@ -69,8 +92,8 @@ function main(): void {
   const random = (): number => (Math.random() * 0x1_0000_0000) | 0;
   const fill = (at: number): void => {
     // 11.0.0.0 to 126.255.255.255: addresses that a host may have, and none of ours.
-    view.setInt32(at + 12, source ?? ((11 + (random() >>> 0) % 116) << 24) | (random() & 0xffffff));
-    view.setUint16(at + 20, kind === "syn" ? 1_024 + (random() >>> 0) % 64_000 : Number(sourcePort));
+    view.setInt32(at + 12, source ?? ((11 + ((random() >>> 0) % 116)) << 24) | (random() & 0xffffff));
+    view.setUint16(at + 20, kind === "syn" ? 1_024 + ((random() >>> 0) % 64_000) : Number(sourcePort));
     view.setInt32(at + 24, random());
     view.setInt32(at + 28, kind === "syn" || kind === "rst" || kind === "spoofed-syn" ? 0 : random());
     view.setUint16(at + 36, 0);
@@ -79,10 +102,14 @@ function main(): void {
     view.setUint16(at + 36, ~fold(sum) & 0xffff);
   };
 
-  const limit = Number(given["count"]), rate = Number(given["rate"]), start = performance.now(), end = start + Number(given["seconds"]) * 1_000;
-  let sent = 0, refused = 0;
+  const limit = Number(given["count"]),
+    rate = Number(given["rate"]),
+    start = performance.now(),
+    end = start + Number(given["seconds"]) * 1_000;
+  let sent = 0,
+    refused = 0;
   while (sent < limit && performance.now() < end) {
-    if (sent > rate * (performance.now() - start) / 1_000) continue;
+    if (sent > (rate * (performance.now() - start)) / 1_000) continue;
     const count = Math.min(BATCH, limit - sent);
     for (let i = 0; i < count; i++) fill(i * FRAME);
     const n = c.syscall(SENDMMSG, fd, headAt + SOCKADDR + BATCH * IOVEC, count, 0, 0);

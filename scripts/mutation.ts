@@ -10,7 +10,8 @@ import { createInterface } from "node:readline";
 import { instrument, type Mutant } from "./mutation/operators.js";
 import { hashSources, MUTATED } from "./mutation/result.js";
 
-const ROOT = resolve(import.meta.dirname, ".."), COPY = join(ROOT, `dist/.mutation-${process.pid}`);
+const ROOT = resolve(import.meta.dirname, ".."),
+  COPY = join(ROOT, `dist/.mutation-${process.pid}`);
 /** Tables and types, in which nothing is decided, and the block of memory that other tests hold to its plain form. */
 const LEFT_OUT = /(?:options|rules|events|status|user|limits|frames|memory|errors|segment-text|upcalls|describe)\.ts$|wasm-memory\.ts$/;
 /** Queues, tables and lists: how it is done and not what is done. Looked at with --details. */
@@ -21,9 +22,12 @@ const SILENCE = 30_000;
 
 const args = process.argv.slice(2);
 const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-const details = args.includes("--details"), only = option("--only"), onlyTests = option("--tests");
+const details = args.includes("--details"),
+  only = option("--only"),
+  onlyTests = option("--tests");
 
-const files = (dir: string): string[] => readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]));
+const files = (dir: string): string[] =>
+  readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]));
 
 const mutants: Mutant[] = [];
 rmSync(COPY, { recursive: true, force: true });
@@ -31,7 +35,8 @@ cpSync(join(ROOT, "src"), join(COPY, "src"), { recursive: true });
 cpSync(join(ROOT, "test/drill/scripts"), join(COPY, "test/drill/scripts"), { recursive: true });
 for (const dir of TESTS) {
   for (const file of files(join(ROOT, "test", dir)).filter((f) => f.endsWith(".ts"))) {
-    const to = join(COPY, relative(ROOT, file)), shim = relative(dirname(to), join(COPY, "shim.js"));
+    const to = join(COPY, relative(ROOT, file)),
+      shim = relative(dirname(to), join(COPY, "shim.js"));
     mkdirSync(dirname(to), { recursive: true });
     writeFileSync(to, readFileSync(file, "utf8").replaceAll('from "vitest"', `from "${shim}"`));
   }
@@ -39,13 +44,25 @@ for (const dir of TESTS) {
 for (const name of ["shim.ts", "worker.ts"]) cpSync(join(ROOT, "scripts/mutation", name), join(COPY, name));
 for (const dir of MUTATED) {
   for (const file of files(join(ROOT, dir)).filter((f) => f.endsWith(".ts") && !LEFT_OUT.test(f))) {
-    writeFileSync(join(COPY, relative(ROOT, file)), instrument(relative(ROOT, file), readFileSync(file, "utf8"), () => mutants.length, mutants));
+    writeFileSync(
+      join(COPY, relative(ROOT, file)),
+      instrument(relative(ROOT, file), readFileSync(file, "utf8"), () => mutants.length, mutants),
+    );
   }
 }
 const chosen = mutants.filter((m) => (details || (m.set === "rule" && !MECHANISM.test(m.file))) && (only === undefined || m.file.includes(only)));
 const place = (m: Mutant): string => `${m.file}:${m.line} ${m.operator}: ${m.text}`;
 
-interface Told { readonly begin?: number; readonly id?: number; readonly killed?: boolean; readonly by?: string; readonly broken?: string; readonly why?: string; readonly done?: boolean; readonly covering?: number }
+interface Told {
+  readonly begin?: number;
+  readonly id?: number;
+  readonly killed?: boolean;
+  readonly by?: string;
+  readonly broken?: string;
+  readonly why?: string;
+  readonly done?: boolean;
+  readonly covering?: number;
+}
 const verdicts = new Map<number, Told>();
 const broken = new Set<string>();
 
@@ -55,7 +72,10 @@ async function work(ids: number[]): Promise<void> {
   while (left.length > 0) {
     let current: number | undefined;
     await new Promise<void>((ended) => {
-      const child = spawn(process.execPath, ["--import", "tsx", join(COPY, "worker.ts"), COPY, "run", onlyTests ?? "", ...left.map(String)], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+      const child = spawn(process.execPath, ["--import", "tsx", join(COPY, "worker.ts"), COPY, "run", onlyTests ?? "", ...left.map(String)], {
+        cwd: ROOT,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       const stuck = (): void => {
         if (current !== undefined) verdicts.set(current, { id: current, killed: true, by: "it does not end" });
         child.kill("SIGKILL");
@@ -89,14 +109,19 @@ async function work(ids: number[]): Promise<void> {
 
 if (args.includes("--list")) for (const m of chosen) console.log(place(m));
 else {
-  const begin = Date.now(), workers = Number(option("--workers") ?? Math.min(4, cpus().length));
+  const begin = Date.now(),
+    workers = Number(option("--workers") ?? Math.min(4, cpus().length));
   await Promise.all(Array.from({ length: workers }, (_, w) => work(chosen.filter((_m, i) => i % workers === w).map((m) => m.id))));
   const survivors = chosen.filter((m) => verdicts.get(m.id)?.killed !== true);
   for (const b of broken) console.log(`BROKEN without any mutant: ${b}`);
   for (const m of survivors) console.log(`${(verdicts.get(m.id)?.covering ?? 0) === 0 ? "UNREACHED" : "SURVIVED "} ${place(m)}`);
   const killed = chosen.length - survivors.length;
   console.log(`\n${killed} of ${chosen.length} noticed, ${((100 * killed) / chosen.length).toFixed(1)} %, in ${((Date.now() - begin) / 1_000).toFixed(0)} s`);
-  if (only === undefined && onlyTests === undefined && !details) writeFileSync(join(ROOT, "spec/mutation.json"), `${JSON.stringify({ sources: hashSources(ROOT), killed, survived: survivors.length, survivors: survivors.map(place) }, null, 1)}\n`);
+  if (only === undefined && onlyTests === undefined && !details)
+    writeFileSync(
+      join(ROOT, "spec/mutation.json"),
+      `${JSON.stringify({ sources: hashSources(ROOT), killed, survived: survivors.length, survivors: survivors.map(place) }, null, 1)}\n`,
+    );
   if (option("--verdicts") !== undefined) writeFileSync(option("--verdicts") as string, JSON.stringify([...verdicts.values()]));
   process.exitCode = broken.size > 0 ? 1 : 0;
 }

@@ -51,10 +51,13 @@ export class GlassStack extends EventEmitter<StackEvents> {
   constructor(options: StackOptions) {
     super();
     const device = options.device ?? openTun(typeof options.tun === "string" ? { name: options.tun } : options.tun);
-    const secret = randomFillSync(new Uint32Array(4)), dice = new Uint32Array(64);
+    const secret = randomFillSync(new Uint32Array(4)),
+      dice = new Uint32Array(64);
     let thrown = dice.length;
     const stack = new Stack({
-      addresses: options.addresses, mtu: device.mtu, secret,
+      addresses: options.addresses,
+      mtu: device.mtu,
+      secret,
       random: () => {
         if (thrown === dice.length) {
           randomFillSync(dice);
@@ -66,7 +69,9 @@ export class GlassStack extends EventEmitter<StackEvents> {
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     const clock = systemClock(true);
-    const driver = drive(device, stack, clock, (failure) => { this.emit("failed", failure); });
+    const driver = drive(device, stack, clock, (failure) => {
+      this.emit("failed", failure);
+    });
     // Sockets and servers keep the process alive, as they do in Node; the descriptor below them does not.
     device.unref?.();
     const net = createNet(stack, { now: clock.now, lookup: options.lookup });
@@ -84,12 +89,21 @@ export class GlassStack extends EventEmitter<StackEvents> {
       net.context.lifetime.end();
     };
     const plain: EventEmitter = this;
-    plain.on("newListener", (event) => { if (event === "event") this.#watch(); });
-    plain.on("removeListener", (event) => { if (event === "event" && this.listenerCount("event") === 0) this.#unwatch(); });
+    plain.on("newListener", (event) => {
+      if (event === "event") this.#watch();
+    });
+    plain.on("removeListener", (event) => {
+      if (event === "event" && this.listenerCount("event") === 0) this.#unwatch();
+    });
   }
 
   #watch(): void {
-    this.#ignore ??= this.stack.addObserver({ wants: () => true, event: (event) => { this.emit("event", event); } });
+    this.#ignore ??= this.stack.addObserver({
+      wants: () => true,
+      event: (event) => {
+        this.emit("event", event);
+      },
+    });
   }
   #unwatch(): void {
     this.#ignore?.();
@@ -117,8 +131,15 @@ export class GlassStack extends EventEmitter<StackEvents> {
         stop();
         resolve(!busy());
       };
-      const stop = this.stack.addObserver({ wants: (kind) => kind === "transition", event: () => { setImmediate(look); } });
-      const look = (): void => { if (!busy()) finish(); };
+      const stop = this.stack.addObserver({
+        wants: (kind) => kind === "transition",
+        event: () => {
+          setImmediate(look);
+        },
+      });
+      const look = (): void => {
+        if (!busy()) finish();
+      };
       const timer = setTimeout(finish, timeoutMs);
       look();
     });
@@ -130,7 +151,9 @@ export class GlassStack extends EventEmitter<StackEvents> {
     this.#closed = true;
     this.#end();
   }
-  [Symbol.dispose](): void { this.close(); }
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
 /**

@@ -8,18 +8,42 @@
  */
 import { parseAst } from "rolldown/parseAst";
 
-export interface Mutant { readonly id: number; readonly file: string; readonly line: number; readonly set: "rule" | "detail"; readonly operator: string; readonly text: string }
+export interface Mutant {
+  readonly id: number;
+  readonly file: string;
+  readonly line: number;
+  readonly set: "rule" | "detail";
+  readonly operator: string;
+  readonly text: string;
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: any node of a tree whose types the parser does not export
 type Node = any;
-interface Insertion { readonly at: number; readonly text: string; readonly closes: boolean; readonly other: number }
+interface Insertion {
+  readonly at: number;
+  readonly text: string;
+  readonly closes: boolean;
+  readonly other: number;
+}
 
-const BOUNDARY: Readonly<Record<string, string>> = { "<": "<=", "<=": "<", ">": ">=", ">=": ">", "===": "!==", "!==": "===", "+": "-", "-": "+", "*": "/", "/": "*" };
+const BOUNDARY: Readonly<Record<string, string>> = {
+  "<": "<=",
+  "<=": "<",
+  ">": ">=",
+  ">=": ">",
+  "===": "!==",
+  "!==": "===",
+  "+": "-",
+  "-": "+",
+  "*": "/",
+  "/": "*",
+};
 /** The comparisons on the circle (src/tcp/seq.ts), and the two of Math. */
 const CALLS: Readonly<Record<string, string>> = { lt: "leq", leq: "lt", gt: "geq", geq: "gt" };
 
 /** Calls that say something to an observer or count: they decide nothing. Their own tests are elsewhere. */
-const TALK = /^(this\.)?(#tcb\.)?(t\.)?env\.(hit|emit|drop|causedBy\w+)\(|\.counters\.|^t\.stats\.|\.stats\.|^this\.#?counts?\.|^tell\(|\.#tell(Arrived|Sent|Limit)\(/;
+const TALK =
+  /^(this\.)?(#tcb\.)?(t\.)?env\.(hit|emit|drop|causedBy\w+)\(|\.counters\.|^t\.stats\.|\.stats\.|^this\.#?counts?\.|^tell\(|\.#tell(Arrived|Sent|Limit)\(/;
 
 export function instrument(file: string, code: string, next: () => number, out: Mutant[]): string {
   const program = parseAst(code, { lang: "ts" }) as Node;
@@ -46,8 +70,15 @@ export function instrument(file: string, code: string, next: () => number, out: 
 
   const visit = (n: Node, topLevel: boolean): void => {
     if (n === null || typeof n !== "object") return;
-    if (Array.isArray(n)) { for (const x of n) visit(x, topLevel); return; }
-    if (typeof n.type !== "string" || n.type.startsWith("TS") && n.type !== "TSAsExpression" && n.type !== "TSNonNullExpression" && n.type !== "TSSatisfiesExpression") return;
+    if (Array.isArray(n)) {
+      for (const x of n) visit(x, topLevel);
+      return;
+    }
+    if (
+      typeof n.type !== "string" ||
+      (n.type.startsWith("TS") && n.type !== "TSAsExpression" && n.type !== "TSNonNullExpression" && n.type !== "TSSatisfiesExpression")
+    )
+      return;
     switch (n.type) {
       case "IfStatement":
         // `if (wants(…)) emit(…)` is talk.
@@ -66,7 +97,8 @@ export function instrument(file: string, code: string, next: () => number, out: 
         instead(n, "detail", `${n.operator} without its left side`, source(n.right));
         break;
       case "ExpressionStatement": {
-        const e = n.expression, kind = e.type;
+        const e = n.expression,
+          kind = e.type;
         if (!["CallExpression", "AssignmentExpression", "UpdateExpression"].includes(kind) || TALK.test(source(n)) || source(n).startsWith("super(")) break;
         const id = add(n, "rule", "left out");
         if (id === undefined) break;
@@ -88,20 +120,42 @@ export function instrument(file: string, code: string, next: () => number, out: 
         break;
       }
       case "CallExpression": {
-        const callee = n.callee.type === "Identifier" ? (n.callee.name as string) : "", other = CALLS[callee];
+        const callee = n.callee.type === "Identifier" ? (n.callee.name as string) : "",
+          other = CALLS[callee];
         const math = source(n.callee);
         if (other !== undefined) instead(n, "detail", `${callee} to ${other}`, `__seq.${other}${code.slice(n.callee.end, n.end)}`);
-        else if (math === "Math.min" || math === "Math.max") instead(n, "detail", math === "Math.min" ? "min to max" : "max to min", `${math === "Math.min" ? "Math.max" : "Math.min"}${code.slice(n.callee.end, n.end)}`);
+        else if (math === "Math.min" || math === "Math.max")
+          instead(
+            n,
+            "detail",
+            math === "Math.min" ? "min to max" : "max to min",
+            `${math === "Math.min" ? "Math.max" : "Math.min"}${code.slice(n.callee.end, n.end)}`,
+          );
         break;
       }
       case "VariableDeclarator":
         if (topLevel && isNumber(n.init)) instead(n.init, "detail", "constant", `${source(n.init)} + 1`);
         break;
-      case "FunctionDeclaration": case "ClassDeclaration": case "ArrowFunctionExpression": case "FunctionExpression": topLevel = false; break;
+      case "FunctionDeclaration":
+      case "ClassDeclaration":
+      case "ArrowFunctionExpression":
+      case "FunctionExpression":
+        topLevel = false;
+        break;
       default:
     }
     for (const key of Object.keys(n)) {
-      if (key === "type" || key === "start" || key === "end" || key === "typeAnnotation" || key === "typeArguments" || key === "typeParameters" || key === "returnType" || key === "superTypeArguments") continue;
+      if (
+        key === "type" ||
+        key === "start" ||
+        key === "end" ||
+        key === "typeAnnotation" ||
+        key === "typeArguments" ||
+        key === "typeParameters" ||
+        key === "returnType" ||
+        key === "superTypeArguments"
+      )
+        continue;
       // What is assigned to, declared or named is no value.
       if (key === "key" && n.computed !== true) continue;
       visit(n[key], topLevel);
@@ -110,7 +164,8 @@ export function instrument(file: string, code: string, next: () => number, out: 
   visit(program.body, true);
   // Outer ones open first and close last.
   insertions.sort((a, b) => a.at - b.at || Number(b.closes) - Number(a.closes) || (a.closes ? b.other - a.other : b.other - a.other));
-  let result = "", at = 0;
+  let result = "",
+    at = 0;
   for (const i of insertions) {
     result += code.slice(at, i.at) + i.text;
     at = i.at;

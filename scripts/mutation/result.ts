@@ -14,7 +14,10 @@ export interface MutationResult {
   readonly survivors: readonly string[];
 }
 
-const sources = (dir: string): string[] => readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? sources(join(dir, e.name)) : e.name.endsWith(".ts") ? [join(dir, e.name)] : [])).sort();
+const sources = (dir: string): string[] =>
+  readdirSync(dir, { withFileTypes: true })
+    .flatMap((e) => (e.isDirectory() ? sources(join(dir, e.name)) : e.name.endsWith(".ts") ? [join(dir, e.name)] : []))
+    .sort();
 
 /** Of the code that is mutated. Tests may grow without making a result worthless: they can only kill more. */
 export function hashSources(root: string): string {

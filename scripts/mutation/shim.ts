@@ -1,15 +1,25 @@
 /** As much of the test runner as the tests of the core use, so that one process can run one test again for each mutant. */
 import { isDeepStrictEqual } from "node:util";
 
-export interface Test { readonly name: string; readonly run: () => unknown }
+export interface Test {
+  readonly name: string;
+  readonly run: () => unknown;
+}
 export const tests: Test[] = [];
 let prefix = "";
 
 type Body = (...args: never[]) => unknown;
-interface Each { (cases: readonly unknown[]): (title: string, body: Body) => void }
-interface Define { (title: string, body: Body, timeout?: unknown): void; each: Each; skip: (title: string) => void }
+type Each = (cases: readonly unknown[]) => (title: string, body: Body) => void
+interface Define {
+  (title: string, body: Body, timeout?: unknown): void;
+  each: Each;
+  skip: (title: string) => void;
+}
 
-const title = (text: string, args: readonly unknown[]): string => { let i = 0; return text.replaceAll(/%[sdijo]/g, () => String(args[i++])); };
+const title = (text: string, args: readonly unknown[]): string => {
+  let i = 0;
+  return text.replaceAll(/%[sdijo]/g, () => String(args[i++]));
+};
 function each(define: (name: string, body: () => unknown) => void): Each {
   return (cases) => (text, body) => {
     for (const c of cases) {
@@ -18,7 +28,9 @@ function each(define: (name: string, body: () => unknown) => void): Each {
     }
   };
 }
-const addTest = (name: string, run: Body): void => { tests.push({ name: `${prefix}${name}`, run: run as () => unknown }); };
+const addTest = (name: string, run: Body): void => {
+  tests.push({ name: `${prefix}${name}`, run: run as () => unknown });
+};
 export const test: Define = Object.assign(addTest, { each: each(addTest), skip: () => {} });
 export const it = test;
 const addGroup = (name: string, body: Body): void => {
@@ -34,7 +46,11 @@ function plain(x: unknown): unknown {
   if (Array.isArray(x)) return x.map(plain);
   if (x instanceof Uint8Array) return [...x];
   if (x !== null && typeof x === "object" && (Object.getPrototypeOf(x) === Object.prototype || Object.getPrototypeOf(x) === null)) {
-    return Object.fromEntries(Object.entries(x).filter(([, v]) => v !== undefined).map(([k, v]) => [k, plain(v)]));
+    return Object.fromEntries(
+      Object.entries(x)
+        .filter(([, v]) => v !== undefined)
+        .map(([k, v]) => [k, plain(v)]),
+    );
   }
   return Object.is(x, -0) ? 0 : x;
 }
@@ -81,9 +97,15 @@ const MATCHERS: Readonly<Record<string, (got: never, wanted: never, more: never)
 };
 type Matchers = Readonly<Record<string, (wanted?: unknown, more?: unknown) => void>>;
 export function expect(got: unknown, say = ""): Matchers & { readonly not: Matchers } {
-  const make = (wantsTrue: boolean): Matchers => Object.fromEntries(Object.entries(MATCHERS).map(([name, matcher]) => [name, (wanted?: unknown, more?: unknown) => {
-    if (matcher(got as never, wanted as never, more as never) !== wantsTrue) throw new Error(`${say} ${wantsTrue ? "" : "not "}${name}`);
-  }]));
+  const make = (wantsTrue: boolean): Matchers =>
+    Object.fromEntries(
+      Object.entries(MATCHERS).map(([name, matcher]) => [
+        name,
+        (wanted?: unknown, more?: unknown) => {
+          if (matcher(got as never, wanted as never, more as never) !== wantsTrue) throw new Error(`${say} ${wantsTrue ? "" : "not "}${name}`);
+        },
+      ]),
+    );
   const yes = make(true);
   return Object.defineProperty(yes, "not", { get: () => make(false) }) as Matchers & { readonly not: Matchers };
 }

@@ -22,7 +22,9 @@ function say(o: object): void {
 }
 
 (globalThis as { oneIsn?: boolean }).oneIsn = true;
-let active = -1, hits = 0, limit = Infinity;
+let active = -1,
+  hits = 0,
+  limit = Infinity;
 let seen: Set<number> | undefined;
 (globalThis as unknown as { __m: (id: number) => boolean }).__m = (id) => {
   if (++hits > limit) throw new Error("it does not end");
@@ -34,15 +36,27 @@ let seen: Set<number> | undefined;
 const LONG = 3_000_000;
 /** Processor time that one mutant gets, seconds. Tests that noticed something nearby look first, then all in a fixed disorder. */
 const BUDGET = 2.5;
-const processor = (): number => { const { user, system } = process.cpuUsage(); return (user + system) / 1e6; };
+const processor = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
 
-const files = (dir: string): string[] => readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]));
+const files = (dir: string): string[] =>
+  readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]));
 (globalThis as unknown as { __seq: unknown }).__seq = await import(pathToFileURL(join(root, "src/tcp/seq.ts")).href);
-for (const file of files(join(root, "test")).filter((f) => f.endsWith(".test.ts") && f.includes(only)).sort()) await import(pathToFileURL(file).href);
+for (const file of files(join(root, "test"))
+  .filter((f) => f.endsWith(".test.ts") && f.includes(only))
+  .sort())
+  await import(pathToFileURL(file).href);
 const { drill } = (await import(pathToFileURL(join(root, "src/drill/drill.ts")).href)) as { drill: (name: string, source: string) => { result: string } };
 for (const file of only === "" ? files(join(root, "test/drill/scripts")).sort() : []) {
   const source = readFileSync(file, "utf8");
-  tests.push({ name: file.slice(root.length + 1), run: () => { if (drill(file, source).result === "FAIL") throw new Error("failed"); } });
+  tests.push({
+    name: file.slice(root.length + 1),
+    run: () => {
+      if (drill(file, source).result === "FAIL") throw new Error("failed");
+    },
+  });
 }
 
 /** @returns undefined when the test passes */
@@ -56,7 +70,11 @@ async function failure(t: Test): Promise<string | undefined> {
   }
 }
 
-interface Known { readonly test: Test; readonly hits: number; readonly seen: ReadonlySet<number> }
+interface Known {
+  readonly test: Test;
+  readonly hits: number;
+  readonly seen: ReadonlySet<number>;
+}
 const known: Known[] = [];
 for (const test of tests) {
   seen = new Set();
@@ -69,7 +87,11 @@ for (const test of tests) {
 }
 seen = undefined;
 limit = Infinity;
-const disorder = (text: string): number => { let h = 0; for (const c of text) h = Math.imul(h ^ c.charCodeAt(0), 0x9e3779b1); return h; };
+const disorder = (text: string): number => {
+  let h = 0;
+  for (const c of text) h = Math.imul(h ^ c.charCodeAt(0), 0x9e3779b1);
+  return h;
+};
 known.sort((a, b) => disorder(a.test.name) - disorder(b.test.name));
 /** Newest first. */
 const lately: Known[] = [];
@@ -78,7 +100,8 @@ else {
   for (const text of ids) {
     const id = Number(text);
     say({ begin: id });
-    let by: string | undefined, covering = 0;
+    let by: string | undefined,
+      covering = 0;
     const begin = processor();
     for (const k of new Set([...lately, ...known])) {
       if (!k.seen.has(id)) continue;
@@ -91,7 +114,10 @@ else {
       limit = Infinity;
       if (wrong === undefined) continue;
       // What a mutant leaves behind in shared state must not look like the next one's doing.
-      if ((await failure(k.test)) !== undefined) { say({ id, killed: true, by: k.test.name, poisoned: true }); process.exit(0); }
+      if ((await failure(k.test)) !== undefined) {
+        say({ id, killed: true, by: k.test.name, poisoned: true });
+        process.exit(0);
+      }
       by = k.test.name;
       if (lately.includes(k)) lately.splice(lately.indexOf(k), 1);
       lately.unshift(k);

@@ -2,7 +2,10 @@
 import { type Connection, type ConnectionUser, type Memory, memoryOf } from "../sockets/direct.js";
 import { service } from "./service.js";
 
-const FIRST = 0x20, KINDS = 95, LINE = 72, LINE_OCTETS = LINE + 2;
+const FIRST = 0x20,
+  KINDS = 95,
+  LINE = 72,
+  LINE_OCTETS = LINE + 2;
 /** Octets after which the pattern begins anew. */
 export const CYCLE = KINDS * LINE_OCTETS;
 
@@ -10,8 +13,9 @@ export const CYCLE = KINDS * LINE_OCTETS;
 export function pattern(octets: number): Buffer {
   const bytes = Buffer.allocUnsafe(octets);
   for (let i = 0; i < octets; i++) {
-    const line = Math.floor(i / LINE_OCTETS), column = i % LINE_OCTETS;
-    bytes[i] = column === LINE ? 0x0d : column === LINE + 1 ? 0x0a : FIRST + (line + column) % KINDS;
+    const line = Math.floor(i / LINE_OCTETS),
+      column = i % LINE_OCTETS;
+    bytes[i] = column === LINE ? 0x0d : column === LINE + 1 ? 0x0a : FIRST + ((line + column) % KINDS);
   }
   return bytes;
 }
@@ -20,12 +24,16 @@ export function pattern(octets: number): Buffer {
 const BLOCK = CYCLE * 9;
 
 export const chargen = service({
-  name: "chargen", defaultPort: 19, summary: "sends characters without end (RFC 864)",
+  name: "chargen",
+  defaultPort: 19,
+  summary: "sends characters without end (RFC 864)",
   open: (net) => {
     const block = net.share?.(pattern(BLOCK)) ?? pattern(BLOCK);
     return {
       serve(socket) {
-        const fill = (): void => { while (!socket.destroyed && socket.writable && socket.write(block)); };
+        const fill = (): void => {
+          while (!socket.destroyed && socket.writable && socket.write(block));
+        };
         socket.on("drain", fill);
         // RFC 864: what is received is thrown away.
         socket.resume();
@@ -48,14 +56,21 @@ class Chargen implements ConnectionUser {
     this.closed = closed;
   }
 
-  established(conn: Connection): void { this.writable(conn); }
-  readable(conn: Connection): void { conn.skip(conn.readable); }
+  established(conn: Connection): void {
+    this.writable(conn);
+  }
+  readable(conn: Connection): void {
+    conn.skip(conn.readable);
+  }
   writable(conn: Connection): void {
     for (;;) {
-      const offered = BLOCK - this.#at, taken = conn.sendShared(this.#block, this.#at, offered);
+      const offered = BLOCK - this.#at,
+        taken = conn.sendShared(this.#block, this.#at, offered);
       this.#at = (this.#at + taken) % BLOCK;
       if (taken < offered) return;
     }
   }
-  ended(conn: Connection): void { conn.release(); }
+  ended(conn: Connection): void {
+    conn.release();
+  }
 }

@@ -7,7 +7,9 @@ const format = new Intl.DateTimeFormat("en-US", { dateStyle: "full", timeStyle: 
 export const daytimeText = (at: Date): string => `${format.format(at).replace(" at ", ", ")} UTC\r\n`;
 
 export const daytime = service({
-  name: "daytime", defaultPort: 13, summary: "says what time it is, and closes (RFC 867)",
+  name: "daytime",
+  defaultPort: 13,
+  summary: "says what time it is, and closes (RFC 867)",
   open: () => ({
     serve(socket) {
       socket.resume();

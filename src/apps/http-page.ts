@@ -52,7 +52,9 @@ export function connectionText(socket: Socket): string {
 const escape = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 export function connectionPage(socket: Socket): string {
-  const rows = facts(socket).map(([title, value]) => `<tr><th scope="row">${escape(title)}</th><td>${escape(value)}</td></tr>`).join("\n");
+  const rows = facts(socket)
+    .map(([title, value]) => `<tr><th scope="row">${escape(title)}</th><td>${escape(value)}</td></tr>`)
+    .join("\n");
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

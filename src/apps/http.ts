@@ -22,12 +22,18 @@ export function httpApp(options: HttpOptions = {}): (request: IncomingMessage, r
     response.setHeader("Server", "glasstcp");
     const [, name = "", argument] = path.split("/");
     switch (name) {
-      case "": return index(request, response);
-      case "healthz": return text(request, response, 200, "ok\n");
-      case "echo": return echo(request, response);
-      case "bytes": return sendBytes(request, response, argument, bytes());
-      case "slow": return slow(request, response, argument);
-      default: return text(request, response, 404, `${path} is not here; there are /, /bytes/N, /echo, /slow/MS and /healthz\n`);
+      case "":
+        return index(request, response);
+      case "healthz":
+        return text(request, response, 200, "ok\n");
+      case "echo":
+        return echo(request, response);
+      case "bytes":
+        return sendBytes(request, response, argument, bytes());
+      case "slow":
+        return slow(request, response, argument);
+      default:
+        return text(request, response, 404, `${path} is not here; there are /, /bytes/N, /echo, /slow/MS and /healthz\n`);
     }
   };
 }
@@ -74,19 +80,28 @@ function slow(request: IncomingMessage, response: ServerResponse, argument: stri
   const ms = /^\d{1,9}$/.test(argument ?? "") ? Number(argument) : -1;
   if (ms < 0 || ms > LONGEST_WAIT) return text(request, response, 400, `a time in milliseconds up to ${LONGEST_WAIT} is needed, as in /slow/500\n`);
   const timer = setTimeout(() => text(request, response, 200, `${ms} ms later\n`), ms);
-  response.on("close", () => { clearTimeout(timer); });
+  response.on("close", () => {
+    clearTimeout(timer);
+  });
 }
 
 export const http = service({
-  name: "http", defaultPort: 80, summary: "Node's http server: / shows the connection; /bytes/N, /echo, /slow/MS, /healthz",
-  allowHalfOpen: true, noDelay: true,
+  name: "http",
+  defaultPort: 80,
+  summary: "Node's http server: / shows the connection; /bytes/N, /echo, /slow/MS, /healthz",
+  allowHalfOpen: true,
+  noDelay: true,
   open: (net) => {
     const server = createServer(httpApp({ share: net.share }));
     // Node starts its watch over slow headers and idle connections when a server listens; this one is handed connections.
     server.emit("listening");
     return {
-      serve(socket) { server.emit("connection", socket); },
-      stop() { server.close(); },
+      serve(socket) {
+        server.emit("connection", socket);
+      },
+      stop() {
+        server.close();
+      },
     };
   },
 });

@@ -8,7 +8,10 @@ export interface NetLike {
   /** Ours only: octets that are sent by reference. */
   share?(bytes: Uint8Array): Buffer;
   /** Ours only: connections without sockets. */
-  accept?(where: { port: number; host?: string | undefined; backlog?: number | undefined }, open: (conn: Connection) => ConnectionUser): { readonly port: number | "any"; close(): void };
+  accept?(
+    where: { port: number; host?: string | undefined; backlog?: number | undefined },
+    open: (conn: Connection) => ConnectionUser,
+  ): { readonly port: number | "any"; close(): void };
 }
 export interface ServerLike {
   listen(where: { port: number; host?: string | undefined; backlog?: number | undefined }): unknown;
@@ -58,12 +61,16 @@ interface Definition {
 export function service(definition: Definition): Service {
   const { name, defaultPort, summary, allowHalfOpen = false, noDelay = false } = definition;
   return {
-    name, defaultPort, summary,
+    name,
+    defaultPort,
+    summary,
     async start(net, where = {}) {
       if (definition.direct !== undefined && net.accept !== undefined) return startDirect(definition, definition.direct, net, net.accept, where);
       const { serve, stop } = definition.open(net);
       const sockets = new Set<Socket>();
-      function onClose(this: Socket): void { sockets.delete(this); }
+      function onClose(this: Socket): void {
+        sockets.delete(this);
+      }
       const server = net.createServer({ allowHalfOpen, noDelay }, (socket) => {
         sockets.add(socket);
         socket.on("error", ignore);
@@ -93,9 +100,17 @@ export function service(definition: Definition): Service {
   };
 }
 
-function startDirect(definition: Definition, direct: NonNullable<Definition["direct"]>, net: NetLike, accept: NonNullable<NetLike["accept"]>, where: Where): RunningService {
+function startDirect(
+  definition: Definition,
+  direct: NonNullable<Definition["direct"]>,
+  net: NetLike,
+  accept: NonNullable<NetLike["accept"]>,
+  where: Where,
+): RunningService {
   const connections = new Set<Connection>();
-  const forget = (conn: Connection): void => { connections.delete(conn); };
+  const forget = (conn: Connection): void => {
+    connections.delete(conn);
+  };
   const listener = accept({ port: where.port ?? definition.defaultPort, host: where.host, backlog: where.backlog }, (conn) => {
     connections.add(conn);
     if (definition.noDelay === true) conn.setNoDelay(true);

@@ -10,12 +10,22 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 export class ControlClient {
   readonly path: string;
-  constructor(path: string = defaultControlPath()) { this.path = path; }
+  constructor(path: string = defaultControlPath()) {
+    this.path = path;
+  }
 
-  get<T>(route: string): Promise<T> { return this.call("GET", route); }
-  post<T>(route: string, body: unknown): Promise<T> { return this.call("POST", route, body); }
-  patch<T>(route: string, body: unknown): Promise<T> { return this.call("PATCH", route, body); }
-  delete<T>(route: string): Promise<T> { return this.call("DELETE", route); }
+  get<T>(route: string): Promise<T> {
+    return this.call("GET", route);
+  }
+  post<T>(route: string, body: unknown): Promise<T> {
+    return this.call("POST", route, body);
+  }
+  patch<T>(route: string, body: unknown): Promise<T> {
+    return this.call("PATCH", route, body);
+  }
+  delete<T>(route: string): Promise<T> {
+    return this.call("DELETE", route);
+  }
 
   /** @throws CliError: exit 4 when no daemon answers, 3 when the socket is not ours to open, 1 for an error of the API */
   async call<T>(method: Method, route: string, body?: unknown): Promise<T> {
@@ -49,10 +59,16 @@ export class ControlClient {
   #request(method: Method, route: string, body?: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
-      const request = httpRequest({
-        socketPath: this.path, method, path: route, ...(signal !== undefined && { signal }),
-        headers: { host: "localhost", ...(text !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(text) }) },
-      }, resolve);
+      const request = httpRequest(
+        {
+          socketPath: this.path,
+          method,
+          path: route,
+          ...(signal !== undefined && { signal }),
+          headers: { host: "localhost", ...(text !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(text) }) },
+        },
+        resolve,
+      );
       request.on("error", (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)));
       request.end(text);
     });
@@ -60,12 +76,20 @@ export class ControlClient {
 
   #unreachable(error: NodeJS.ErrnoException): Error {
     switch (error.code) {
-      case "ENOENT": return noDaemonError(`no daemon: there is no control socket ${this.path}`, "start one with: glasstcp serve; or name its socket with --control PATH");
-      case "ECONNREFUSED": return noDaemonError(`no daemon: nobody answers on ${this.path}`, "start one with: glasstcp serve");
+      case "ENOENT":
+        return noDaemonError(`no daemon: there is no control socket ${this.path}`, "start one with: glasstcp serve; or name its socket with --control PATH");
+      case "ECONNREFUSED":
+        return noDaemonError(`no daemon: nobody answers on ${this.path}`, "start one with: glasstcp serve");
       case "EACCES":
-      case "EPERM": return new CliError(`the control socket ${this.path} belongs to another user`, { exitCode: EXIT.permission, mend: "run this command as the daemon's user, for example with sudo" });
-      case "ECONNRESET": return noDaemonError(`the daemon on ${this.path} went away`);
-      default: return error;
+      case "EPERM":
+        return new CliError(`the control socket ${this.path} belongs to another user`, {
+          exitCode: EXIT.permission,
+          mend: "run this command as the daemon's user, for example with sudo",
+        });
+      case "ECONNRESET":
+        return noDaemonError(`the daemon on ${this.path} went away`);
+      default:
+        return error;
     }
   }
 }

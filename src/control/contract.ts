@@ -47,7 +47,13 @@ export interface DaemonStatus {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly uptimeMs: number;
-  readonly tun: { readonly name: string; readonly mtu: number; readonly driver: string; readonly offload: "on" | "off"; readonly counters: Readonly<Record<string, number>> };
+  readonly tun: {
+    readonly name: string;
+    readonly mtu: number;
+    readonly driver: string;
+    readonly offload: "on" | "off";
+    readonly counters: Readonly<Record<string, number>>;
+  };
   readonly host: string;
   readonly addresses: readonly string[];
   readonly services: readonly ServiceRow[];

@@ -42,9 +42,12 @@ export class EventReader {
     this.#filter = filter;
     this.#sink = sink;
     const least = LEVELS[filter.level ?? (filter.events === undefined ? "info" : "trace")];
-    this.kinds = Object.fromEntries(EVENT_KINDS.map((k) => [k,
-      LEVELS[LEVEL_OF[k]] >= least && (filter.events === undefined || filter.events.includes(k)) && (filter.state === undefined || k === "transition"),
-    ])) as Record<EventKind, boolean>;
+    this.kinds = Object.fromEntries(
+      EVENT_KINDS.map((k) => [
+        k,
+        LEVELS[LEVEL_OF[k]] >= least && (filter.events === undefined || filter.events.includes(k)) && (filter.state === undefined || k === "transition"),
+      ]),
+    ) as Record<EventKind, boolean>;
   }
 
   matches(e: TcpEvent): boolean {
@@ -103,7 +106,9 @@ export class EventFeed implements Observer {
     this.#clock = clock;
   }
 
-  get readers(): number { return this.#readers.size; }
+  get readers(): number {
+    return this.#readers.size;
+  }
 
   add(reader: EventReader): () => void {
     this.#readers.add(reader);
@@ -114,7 +119,9 @@ export class EventFeed implements Observer {
     };
   }
 
-  wants(kind: EventKind): boolean { return this.#wanted[kind] === true; }
+  wants(kind: EventKind): boolean {
+    return this.#wanted[kind] === true;
+  }
 
   event(e: TcpEvent): void {
     let line: string | undefined;

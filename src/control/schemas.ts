@@ -12,14 +12,22 @@ export const errorAnswer = {
 } as const;
 const errors = { "4xx": errorAnswer, "5xx": errorAnswer } as const;
 
-const idParams = { type: "object", required: ["id"], properties: { id: { type: "integer", minimum: 1, description: "connection id, as in the log" } } } as const;
+const idParams = {
+  type: "object",
+  required: ["id"],
+  properties: { id: { type: "integer", minimum: 1, description: "connection id, as in the log" } },
+} as const;
 
 export const SCHEMAS = {
   status: { response: { 200: { ...open, required: ["version", "pid", "tun", "addresses", "services"] }, ...errors } },
   sockets: {
     // The answer is a stream: the schema is for readers.
     response: {
-      200: { type: "object", required: ["time", "pid", "listeners", "connections"], properties: { time: { type: "number" }, pid: { type: "integer" }, listeners: list, connections: list } },
+      200: {
+        type: "object",
+        required: ["time", "pid", "listeners", "connections"],
+        properties: { time: { type: "number" }, pid: { type: "integer" }, listeners: list, connections: list },
+      },
       ...errors,
     },
   },

@@ -24,7 +24,13 @@ class RequestError extends Error {
   }
 }
 
-interface EventsQuery { conn?: number; event?: string; port?: number; state?: string; level?: Level }
+interface EventsQuery {
+  conn?: number;
+  event?: string;
+  port?: number;
+  state?: string;
+  level?: Level;
+}
 type IdParams = { Params: { id: number } };
 
 /** Comments on an idle event stream, so that both ends notice when the other is gone. */
@@ -40,10 +46,14 @@ export function controlApp(target: ControlTarget): FastifyInstance {
     const status = e instanceof RangeError ? 400 : (e.statusCode ?? 500);
     return reply.status(status).send({ error: e instanceof RequestError ? e.word : status < 500 ? "bad-request" : "internal", message: e.message });
   });
-  app.setNotFoundHandler((request, reply) => reply.status(404).send({ error: "no-route", message: `no route ${request.method} ${request.url}; see /v1/status` }));
+  app.setNotFoundHandler((request, reply) =>
+    reply.status(404).send({ error: "no-route", message: `no route ${request.method} ${request.url}; see /v1/status` }),
+  );
 
   app.get("/v1/status", { schema: SCHEMAS.status }, () => target.status());
-  app.get("/v1/sockets", { schema: SCHEMAS.sockets }, (_request, reply) => reply.type("application/json; charset=utf-8").send(Readable.from(socketsText(target), { objectMode: false })));
+  app.get("/v1/sockets", { schema: SCHEMAS.sockets }, (_request, reply) =>
+    reply.type("application/json; charset=utf-8").send(Readable.from(socketsText(target), { objectMode: false })),
+  );
   app.get<IdParams>("/v1/sockets/:id", { schema: SCHEMAS.socket }, (request) => {
     const row = target.socket(request.params.id);
     if (row === undefined) throw new RequestError(404, "no-connection", `no connection ${request.params.id}`);
@@ -57,8 +67,9 @@ export function controlApp(target: ControlTarget): FastifyInstance {
   app.get("/metrics", async (_request, reply) => reply.type("text/plain; version=0.0.4; charset=utf-8").send(await target.metrics()));
 
   app.get("/v1/options", { schema: SCHEMAS.options }, () => ({ options: target.options() }));
-  app.patch<{ Body: Record<string, string> }>("/v1/options", { schema: SCHEMAS.setOptions }, (request) =>
-    ({ options: Object.entries(request.body).map(([name, value]) => target.setOption(name, value)) }));
+  app.patch<{ Body: Record<string, string> }>("/v1/options", { schema: SCHEMAS.setOptions }, (request) => ({
+    options: Object.entries(request.body).map(([name, value]) => target.setOption(name, value)),
+  }));
 
   app.get("/v1/faults", { schema: SCHEMAS.faults }, () => ({ faults: target.faults.list() }));
   app.post<{ Body: { spec: string } }>("/v1/faults", { schema: SCHEMAS.addFault }, (request, reply) => {
@@ -68,7 +79,9 @@ export function controlApp(target: ControlTarget): FastifyInstance {
       throw new RequestError(400, "bad-fault", (error as Error).message);
     }
   });
-  app.post<{ Body: { id?: string } }>("/v1/faults/release", { schema: SCHEMAS.releaseFaults }, (request) => ({ released: target.faults.release(request.body.id) }));
+  app.post<{ Body: { id?: string } }>("/v1/faults/release", { schema: SCHEMAS.releaseFaults }, (request) => ({
+    released: target.faults.release(request.body.id),
+  }));
   app.delete("/v1/faults", { schema: SCHEMAS.clearFaults }, () => ({ removed: target.faults.clear() }));
   app.delete<{ Params: { id: string } }>("/v1/faults/:id", { schema: SCHEMAS.removeFault }, (request) => {
     if (!target.faults.remove(request.params.id)) throw new RequestError(404, "no-fault", `no fault ${request.params.id}; list them with: glasstcp fault ls`);
@@ -84,7 +97,9 @@ export function controlApp(target: ControlTarget): FastifyInstance {
     response.write(": glasstcp events\n\n");
     const reader = new EventReader(filter, response);
     const leave = feed.add(reader);
-    const heartbeat = setInterval(() => { if (response.writableLength === 0) response.write(":\n\n"); }, HEARTBEAT_MS);
+    const heartbeat = setInterval(() => {
+      if (response.writableLength === 0) response.write(":\n\n");
+    }, HEARTBEAT_MS);
     heartbeat.unref();
     response.on("drain", () => reader.drained());
     response.on("error", () => response.destroy());
@@ -102,7 +117,8 @@ const SLICE = 200;
 /** `SocketsAnswer` as text, piece by piece: a hundred thousand rows at once would stop TCP for a second. */
 async function* socketsText(target: ControlTarget): AsyncGenerator<string> {
   const { connections, ...head } = target.sockets();
-  let text = `${JSON.stringify(head).slice(0, -1)},"connections":[`, rows = 0;
+  let text = `${JSON.stringify(head).slice(0, -1)},"connections":[`,
+    rows = 0;
   for (const row of connections) {
     text += (rows > 0 ? "," : "") + JSON.stringify(row);
     if (++rows % SLICE === 0) {
@@ -178,7 +194,9 @@ export async function serveControl(target: ControlTarget, path: string): Promise
   const made = lstatSync(path).ino;
   return {
     path,
-    chown(uid, gid) { chownSync(path, uid, gid); },
+    chown(uid, gid) {
+      chownSync(path, uid, gid);
+    },
     async close() {
       app.server.closeAllConnections();
       // A later daemon may have taken the path over: its socket is not ours to remove.
@@ -192,7 +210,8 @@ export async function serveControl(target: ControlTarget, path: string): Promise
   };
 }
 
-const inUse = (path: string): ControlError => new ControlError(`another glasstcp daemon answers on ${path}`, "stop it, or give this one its own with --control PATH");
+const inUse = (path: string): ControlError =>
+  new ControlError(`another glasstcp daemon answers on ${path}`, "stop it, or give this one its own with --control PATH");
 
 async function makeRoom(path: string): Promise<void> {
   let found: ReturnType<typeof lstatSync>;
@@ -207,7 +226,10 @@ async function makeRoom(path: string): Promise<void> {
   try {
     unlinkSync(path);
   } catch (error) {
-    throw new ControlError(`the control socket ${path} of a dead daemon cannot be removed: ${(error as NodeJS.ErrnoException).code}`, "choose another with --control PATH");
+    throw new ControlError(
+      `the control socket ${path} of a dead daemon cannot be removed: ${(error as NodeJS.ErrnoException).code}`,
+      "choose another with --control PATH",
+    );
   }
 }
 

@@ -75,7 +75,11 @@ export const SERVE_OPTIONS = {
   service: { flags: "--service <name[:port]>", default: DEFAULT_SERVICES.join(" "), repeatable: true, help: "a service to run; repeatable; none: no service" },
   preset: { flags: "--preset <name>", help: "a ready-made set of misbehaving ports, such as chaos" },
   fault: { flags: "--fault <spec>", repeatable: true, help: "misbehave, as in: glasstcp fault add; repeatable" },
-  behave: { flags: "--behave <port:behaviour>", repeatable: true, help: "an endpoint that misbehaves by itself, such as '8080:http abort body 100'; repeatable" },
+  behave: {
+    flags: "--behave <port:behaviour>",
+    repeatable: true,
+    help: "an endpoint that misbehaves by itself, such as '8080:http abort body 100'; repeatable",
+  },
   set: { flags: "--set <key=value>", repeatable: true, help: "a setting of the TCP core, such as timeWait=1s; list: glasstcp sysctl -a; repeatable" },
   logLevel: { flags: "--log-level <level>", default: "info", help: LEVEL_NAMES.join(", ") },
   logFormat: { flags: "--log-format <auto|json|pretty>", default: "auto", help: "auto: pretty on a terminal, else JSON" },
@@ -95,17 +99,22 @@ export type ServeWords = { readonly [K in keyof typeof SERVE_OPTIONS]?: (typeof 
 export function parseConfig(words: ServeWords, defaultControl: string): ServeConfig {
   const word = (key: "tun" | "host" | "mtu" | "driver" | "offload" | "logLevel" | "logFormat" | "spinUs"): string => words[key] ?? SERVE_OPTIONS[key].default;
   const tun = word("tun");
-  if (!/^[^\s/]+$/.test(tun) || Buffer.byteLength(tun) > MAX_NAME || tun === "." || tun === "..") throw new ConfigError(`--tun ${tun}: an interface name has 1 to ${MAX_NAME} characters, without spaces and slashes`, "for example: --tun glass0");
+  if (!/^[^\s/]+$/.test(tun) || Buffer.byteLength(tun) > MAX_NAME || tun === "." || tun === "..")
+    throw new ConfigError(`--tun ${tun}: an interface name has 1 to ${MAX_NAME} characters, without spaces and slashes`, "for example: --tun glass0");
   const host = parseCidr("--host", word("host"));
-  if (host.prefix === undefined || host.prefix > 30) throw new ConfigError(`--host ${word("host")}: an address with a prefix length of at most 30 is needed`, "for example: --host 10.77.0.1/24");
-  const addresses = (words.address ?? [SERVE_OPTIONS.address.default]).flatMap((a) => a.split(",")).map((text) => {
-    const cidr = parseCidr("--address", text);
-    if (cidr.prefix === undefined || cidr.prefix === 32) {
-      if (cidr.address === host.address) throw new ConfigError(`--address ${text} is the kernel's own side (--host ${word("host")})`, "give the two sides different addresses");
-      return formatAddress(cidr.address);
-    }
-    return `${formatAddress(cidr.address & mask(cidr.prefix))}/${cidr.prefix}`;
-  });
+  if (host.prefix === undefined || host.prefix > 30)
+    throw new ConfigError(`--host ${word("host")}: an address with a prefix length of at most 30 is needed`, "for example: --host 10.77.0.1/24");
+  const addresses = (words.address ?? [SERVE_OPTIONS.address.default])
+    .flatMap((a) => a.split(","))
+    .map((text) => {
+      const cidr = parseCidr("--address", text);
+      if (cidr.prefix === undefined || cidr.prefix === 32) {
+        if (cidr.address === host.address)
+          throw new ConfigError(`--address ${text} is the kernel's own side (--host ${word("host")})`, "give the two sides different addresses");
+        return formatAddress(cidr.address);
+      }
+      return `${formatAddress(cidr.address & mask(cidr.prefix))}/${cidr.prefix}`;
+    });
   return {
     tun,
     host: `${formatAddress(host.address)}/${host.prefix}`,
@@ -113,7 +122,10 @@ export function parseConfig(words: ServeWords, defaultControl: string): ServeCon
     mtu: integer("--mtu", word("mtu"), 88, 65_535),
     driver: choice("--driver", word("driver"), ["koffi", "tuntap2"] as const),
     offload: choice("--offload", word("offload"), ["auto", "off"] as const),
-    services: (words.service ?? DEFAULT_SERVICES).flatMap((s) => s.split(",")).filter((s) => s !== "none").map(parseService),
+    services: (words.service ?? DEFAULT_SERVICES)
+      .flatMap((s) => s.split(","))
+      .filter((s) => s !== "none")
+      .map(parseService),
     preset: words.preset,
     faults: words.fault ?? [],
     behaviours: (words.behave ?? []).map(parseBehave),
@@ -141,14 +153,16 @@ function parseCidr(option: string, text: string): { address: number; prefix: num
     throw new ConfigError(`${option} ${text} is not an IPv4 address or prefix`, "for example: 10.77.0.2 or 10.77.0.0/24");
   }
   const first = address >>> 24;
-  if (prefix !== 0 && (first === 0 || first === 127 || first >= 224)) throw new ConfigError(`${option} ${text}: no address of a host on a link`, "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16");
+  if (prefix !== 0 && (first === 0 || first === 127 || first >= 224))
+    throw new ConfigError(`${option} ${text}: no address of a host on a link`, "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16");
   return { address, prefix };
 }
 
 /** What the behaviour itself says is read by src/faults when it is started. */
 function parseBehave(text: string): { port: number; behaviour: string } {
   const m = /^(\d+):(.*)$/s.exec(text);
-  if (m === null) throw new ConfigError(`--behave ${text}: a port, a colon and a behaviour are wanted`, "for example: --behave '8080:http body 1000 abort body 100'");
+  if (m === null)
+    throw new ConfigError(`--behave ${text}: a port, a colon and a behaviour are wanted`, "for example: --behave '8080:http body 1000 abort body 100'");
   return { port: integer("--behave", m[1] as string, 1, 65_535), behaviour: (m[2] as string).trim() };
 }
 
@@ -172,11 +186,13 @@ function parseService(text: string): ServiceConfig {
 
 function parseSettings(settings: readonly string[]): { options: Partial<TcpOptions>; limits: Partial<StackLimits>; synCookies: SynCookies } {
   let synCookies: SynCookies = "auto";
-  const options: Partial<TcpOptions> = {}, limits: Partial<StackLimits> = {};
+  const options: Partial<TcpOptions> = {},
+    limits: Partial<StackLimits> = {};
   for (const setting of settings) {
     const at = setting.indexOf("=");
     if (at <= 0) throw new ConfigError(`--set ${setting} is not KEY=VALUE`, "for example: --set timeWait=1s");
-    const name = setting.slice(0, at), text = setting.slice(at + 1);
+    const name = setting.slice(0, at),
+      text = setting.slice(at + 1);
     if (name === "synCookies") {
       synCookies = choice("--set synCookies:", text, ["auto", "off", "always"] as const);
       continue;
@@ -210,9 +226,12 @@ function parseHostPort(option: string, text: string): { host: string; port: numb
 /** The prefixes of ours that the kernel does not reach through the host's own prefix: each needs a route to the device. */
 export function routesOf(config: Pick<ServeConfig, "host" | "addresses">): string[] {
   const [hostAddress = "", hostPrefix = "32"] = config.host.split("/");
-  const m = mask(Number(hostPrefix)), net = (parseAddress(hostAddress) ?? 0) & m;
-  return config.addresses.map((a) => (a.includes("/") ? a : `${a}/32`)).filter((cidr) => {
-    const [address = "", prefix = "32"] = cidr.split("/");
-    return Number(prefix) < Number(hostPrefix) || ((parseAddress(address) ?? 0) & m) !== net;
-  });
+  const m = mask(Number(hostPrefix)),
+    net = (parseAddress(hostAddress) ?? 0) & m;
+  return config.addresses
+    .map((a) => (a.includes("/") ? a : `${a}/32`))
+    .filter((cidr) => {
+      const [address = "", prefix = "32"] = cidr.split("/");
+      return Number(prefix) < Number(hostPrefix) || ((parseAddress(address) ?? 0) & m) !== net;
+    });
 }

@@ -77,12 +77,21 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   const preset = config.preset === undefined ? undefined : PRESETS[config.preset];
   if (config.preset !== undefined && preset === undefined) throw new ConfigError(`--preset ${config.preset} is not one of ${Object.keys(PRESETS).join(", ")}`);
   const impairment = config.impair === undefined ? undefined : parsed("--impair", () => parseImpair(config.impair as string));
-  for (const s of config.services) if (SERVICES[s.name] === undefined) throw new ConfigError(`--service ${s.name}: there is no such service`, `there are ${Object.keys(SERVICES).join(", ")}`);
+  for (const s of config.services)
+    if (SERVICES[s.name] === undefined) throw new ConfigError(`--service ${s.name}: there is no such service`, `there are ${Object.keys(SERVICES).join(", ")}`);
 
   const clock = systemClock();
-  let device: Device = await openDevice({ driver: config.driver, name: config.tun, host: config.host, mtu: config.mtu, offload: config.offload, spinUs: config.spinUs, routes: routesOf(config) });
+  let device: Device = await openDevice({
+    driver: config.driver,
+    name: config.tun,
+    host: config.host,
+    mtu: config.mtu,
+    offload: config.offload,
+    spinUs: config.spinUs,
+    routes: routesOf(config),
+  });
   undo.push(() => device.close());
-  const offload = device.offload.checksum ? "on" as const : "off" as const;
+  const offload = device.offload.checksum ? ("on" as const) : ("off" as const);
   // The capture lies next to the wire: it shows what the peer sees, after faults and impairments.
   if (config.pcap !== undefined) device = capture(device, config.pcap, { failed: (e) => log.logger.error({ event: "pcap" }, e.message) });
   if (impairment !== undefined) device = impair(device, impairment);
@@ -94,14 +103,28 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   const faulty = withFaults(device, {
     clock: { now: () => clock.now(), at: (at, fn) => clock.at(Millis(at), fn) },
     seed: random(),
-    observer: { wants: (kind) => [...observers].some((o) => o.wants(kind)), event: (e) => { for (const o of observers) if (o.wants(e.kind)) o.event(e); } },
+    observer: {
+      wants: (kind) => [...observers].some((o) => o.wants(kind)),
+      event: (e) => {
+        for (const o of observers) if (o.wants(e.kind)) o.event(e);
+      },
+    },
     find: factsOf(() => stack),
   });
   device = faulty.device;
   for (const spec of config.faults) parsed("--fault", () => faulty.faults.add(spec));
 
   const tally = new Tally();
-  stack = new Stack({ addresses: config.addresses, mtu: device.mtu, secret: Uint32Array.from({ length: 4 }, random), random, options: config.options, limits: config.limits, synCookies: config.synCookies, now: clock.now() });
+  stack = new Stack({
+    addresses: config.addresses,
+    mtu: device.mtu,
+    secret: Uint32Array.from({ length: 4 }, random),
+    random,
+    options: config.options,
+    limits: config.limits,
+    synCookies: config.synCookies,
+    now: clock.now(),
+  });
   const addObserver: Stack["addObserver"] = (o) => {
     const leave = (stack as Stack).addObserver(o);
     observers.add(o);
@@ -114,7 +137,9 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   addObserver(tally);
 
   let fail: (failure: DeviceFailure) => void = () => {};
-  const failed = new Promise<DeviceFailure>((resolve) => { fail = resolve; });
+  const failed = new Promise<DeviceFailure>((resolve) => {
+    fail = resolve;
+  });
   const driver: Driver = drive(device, stack, clock, fail);
   undo.push(() => driver.stop());
 
@@ -128,7 +153,10 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
       services.push({ name: running.name, address, port: running.port });
     } catch (error) {
       if ((error as { code?: string }).code !== "EADDRINUSE") throw error;
-      throw new ConfigError(`--service ${s.name}: port ${s.port ?? SERVICES[s.name]?.defaultPort} has a service already`, "give each service a port of its own");
+      throw new ConfigError(
+        `--service ${s.name}: port ${s.port ?? SERVICES[s.name]?.defaultPort} has a service already`,
+        "give each service a port of its own",
+      );
     }
   }
   for (const { port, behaviour } of config.behaviours) {
@@ -161,7 +189,10 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
     try {
       control.chown(user.uid, user.gid);
     } catch (error) {
-      log.logger.warn({ event: "control", code: (error as NodeJS.ErrnoException).code }, `the control socket stays with its maker: ${user.name} cannot be given it without CAP_CHOWN`);
+      log.logger.warn(
+        { event: "control", code: (error as NodeJS.ErrnoException).code },
+        `the control socket stays with its maker: ${user.name} cannot be given it without CAP_CHOWN`,
+      );
     }
     dropPrivileges(user);
   }
@@ -169,16 +200,23 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   const running = stack;
   let stopping: Promise<void> | undefined;
   return {
-    stack: running, config, tun: device.name, offload, services, preset, failed,
+    stack: running,
+    config,
+    tun: device.name,
+    offload,
+    services,
+    preset,
+    failed,
     metricsPort: metrics?.port,
-    stop: () => stopping ??= (async () => {
-      const now = clock.now();
-      // The process ends: thousands of sockets need not be taken apart one by one for it.
-      for (const c of running.connections()) c.user = NOBODY;
-      running.shutdown(now);
-      running.transmit(now);
-      await unwind();
-    })(),
+    stop: () =>
+      (stopping ??= (async () => {
+        const now = clock.now();
+        // The process ends: thousands of sockets need not be taken apart one by one for it.
+        for (const c of running.connections()) c.user = NOBODY;
+        running.shutdown(now);
+        running.transmit(now);
+        await unwind();
+      })()),
   };
 }
 
@@ -195,12 +233,17 @@ async function serveMetrics(target: Target, where: { host: string; port: number 
   const server: HttpServer = createServer((request, response) => {
     const path = request.url?.split("?")[0];
     if (path === "/metrics") {
-      target.metrics().then((text) => response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text), (error: Error) => response.writeHead(500).end(`${error.message}\n`));
+      target.metrics().then(
+        (text) => response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text),
+        (error: Error) => response.writeHead(500).end(`${error.message}\n`),
+      );
     } else if (path === "/healthz") response.writeHead(200, { "content-type": "text/plain" }).end("ok\n");
     else response.writeHead(404, { "content-type": "text/plain" }).end("metrics are at /metrics\n");
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(new ConfigError(`--metrics ${where.host}:${where.port}: ${error.code ?? error.message}`, "choose another address or port")));
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new ConfigError(`--metrics ${where.host}:${where.port}: ${error.code ?? error.message}`, "choose another address or port")),
+    );
     server.listen(where.port, where.host, resolve);
   });
   const address = server.address();
@@ -212,4 +255,3 @@ async function serveMetrics(target: Target, where: { host: string; port: number 
     },
   };
 }
-

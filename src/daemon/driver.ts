@@ -37,8 +37,11 @@ export interface Driver {
 const BATCHES = 4;
 
 export function drive(device: Device, stack: Stack, clock: Clock, onFailure: (failure: DeviceFailure) => void = () => {}): Driver {
-  let queued = false, stopped = false, turning = false;
-  let wakeAt: Millis = NEVER, cancelWake = (): void => {};
+  let queued = false,
+    stopped = false,
+    turning = false;
+  let wakeAt: Millis = NEVER,
+    cancelWake = (): void => {};
 
   const turn = (): void => {
     if (stopped || turning) return;

@@ -23,8 +23,10 @@ export function resolveUser(text: string, passwd = "/etc/passwd"): User {
   }
   const entries = lines.map((l) => l.split(":")).filter((f) => f.length >= 4);
   const entry = entries.find((f) => (numeric === null ? f[0] === text : f[2] === numeric[1]));
-  if (entry === undefined && numeric === null) throw new ConfigError(`--user ${text}: there is no such user`, "name one of /etc/passwd, such as nobody, or give UID:GID");
-  const uid = Number(numeric?.[1] ?? entry?.[2]), gid = Number(numeric?.[2] ?? entry?.[3] ?? numeric?.[1]);
+  if (entry === undefined && numeric === null)
+    throw new ConfigError(`--user ${text}: there is no such user`, "name one of /etc/passwd, such as nobody, or give UID:GID");
+  const uid = Number(numeric?.[1] ?? entry?.[2]),
+    gid = Number(numeric?.[2] ?? entry?.[3] ?? numeric?.[1]);
   if (uid === 0) throw new ConfigError(`--user ${text} is root: nothing would be dropped`, "name a user without rights, such as nobody");
   return { name: entry?.[0] ?? text, uid, gid };
 }
@@ -32,7 +34,9 @@ export function resolveUser(text: string, passwd = "/etc/passwd"): User {
 /** Numbers of the system calls: x64 has its own table, the others share the generic one. */
 const SYSCALLS = process.arch === "x64" ? { capset: 126, prctl: 157 } : { capset: 91, prctl: 167 };
 const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
-const PR_SET_NO_NEW_PRIVS = 38, PR_CAP_AMBIENT = 47, PR_CAP_AMBIENT_CLEAR_ALL = 4;
+const PR_SET_NO_NEW_PRIVS = 38,
+  PR_CAP_AMBIENT = 47,
+  PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /** The privileges that could not be dropped, with the mend; exit 3. */
 export class PrivilegeError extends Error {
@@ -54,14 +58,21 @@ export function dropPrivileges(user: User): void {
       process.setuid?.(user.uid);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? String(error);
-      throw new PrivilegeError(`--user ${user.name}: this process may not become uid ${user.uid} (${code})`,
-        code === "EINVAL" ? "in a user namespace only mapped users exist: leave --user out" : "start it as root with CAP_SETUID and CAP_SETGID (docker: --cap-add SETUID --cap-add SETGID), or as that user from the beginning");
+      throw new PrivilegeError(
+        `--user ${user.name}: this process may not become uid ${user.uid} (${code})`,
+        code === "EINVAL"
+          ? "in a user namespace only mapped users exist: leave --user out"
+          : "start it as root with CAP_SETUID and CAP_SETGID (docker: --cap-add SETUID --cap-add SETGID), or as that user from the beginning",
+      );
     }
   }
   clearCapabilities();
   const left = statusOf();
   if (left.uid !== user.uid || left.effective !== 0n || left.permitted !== 0n || left.ambient !== 0n) {
-    throw new PrivilegeError(`--user ${user.name}: privileges are left (uid ${left.uid}, CapEff ${left.effective.toString(16)})`, "report this; meanwhile start the daemon as that user");
+    throw new PrivilegeError(
+      `--user ${user.name}: privileges are left (uid ${left.uid}, CapEff ${left.effective.toString(16)})`,
+      "report this; meanwhile start the daemon as that user",
+    );
   }
 }
 
@@ -69,7 +80,8 @@ export function dropPrivileges(user: User): void {
 function clearCapabilities(): void {
   const c = libc();
   c.syscall(SYSCALLS.prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  const header = new Uint32Array(new ArrayBuffer(8)), sets = new Uint32Array(new ArrayBuffer(24));
+  const header = new Uint32Array(new ArrayBuffer(8)),
+    sets = new Uint32Array(new ArrayBuffer(24));
   header[0] = LINUX_CAPABILITY_VERSION_3;
   c.syscall(SYSCALLS.capset, c.address(header), c.address(sets), 0, 0, 0);
   c.syscall(SYSCALLS.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -87,11 +99,23 @@ export interface PrivilegeStatus {
 
 /** What the kernel says of a process. */
 export function statusOf(pid: number | "self" = "self"): PrivilegeStatus {
-  const fields = new Map(readFileSync(`/proc/${pid}/status`, "utf8").split("\n").map((l) => l.split(":\t", 2) as [string, string]));
+  const fields = new Map(
+    readFileSync(`/proc/${pid}/status`, "utf8")
+      .split("\n")
+      .map((l) => l.split(":\t", 2) as [string, string]),
+  );
   const hex = (name: string): bigint => BigInt(`0x${fields.get(name)?.trim() ?? "0"}`);
   return {
-    uid: Number(fields.get("Uid")?.split("\t")[1]), gid: Number(fields.get("Gid")?.split("\t")[1]),
-    groups: (fields.get("Groups") ?? "").trim().split(" ").filter((g) => g !== "").map(Number),
-    effective: hex("CapEff"), permitted: hex("CapPrm"), ambient: hex("CapAmb"), noNewPrivileges: fields.get("NoNewPrivs")?.trim() === "1",
+    uid: Number(fields.get("Uid")?.split("\t")[1]),
+    gid: Number(fields.get("Gid")?.split("\t")[1]),
+    groups: (fields.get("Groups") ?? "")
+      .trim()
+      .split(" ")
+      .filter((g) => g !== "")
+      .map(Number),
+    effective: hex("CapEff"),
+    permitted: hex("CapPrm"),
+    ambient: hex("CapAmb"),
+    noNewPrivileges: fields.get("NoNewPrivs")?.trim() === "1",
   };
 }

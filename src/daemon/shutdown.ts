@@ -17,7 +17,16 @@ export function untilShutdown(daemon: Daemon, log: Log): Promise<number> {
     const end = (code: number): void => {
       ending = true;
       setTimeout(() => process.exit(code), DEADLINE_MS).unref();
-      daemon.stop().then(() => log.flush(300), () => log.flush(300)).then(() => resolve(code), () => resolve(code));
+      daemon
+        .stop()
+        .then(
+          () => log.flush(300),
+          () => log.flush(300),
+        )
+        .then(
+          () => resolve(code),
+          () => resolve(code),
+        );
     };
     const onSignal = (signal: NodeJS.Signals): void => {
       // Who presses Ctrl-C twice does not want to wait.
@@ -38,12 +47,15 @@ export function untilShutdown(daemon: Daemon, log: Log): Promise<number> {
         log.logger.error({ event: "log-reopened" }, `the log file cannot be opened again: ${(error as Error).message}`);
       }
     });
-    daemon.failed.then((failure: DeviceFailure) => {
-      if (ending) return;
-      log.logger.fatal({ event: "device-failed", code: failure.code }, failure.message);
-      process.stderr.write(`glasstcp: ${failure.message} (${failure.code}); start the daemon again\n`);
-      end(1);
-    }, () => {});
+    daemon.failed.then(
+      (failure: DeviceFailure) => {
+        if (ending) return;
+        log.logger.fatal({ event: "device-failed", code: failure.code }, failure.message);
+        process.stderr.write(`glasstcp: ${failure.message} (${failure.code}); start the daemon again\n`);
+        end(1);
+      },
+      () => {},
+    );
     process.on("uncaughtException", (error: Error) => {
       // A bug of ours. The log is the evidence: it is written before the process goes.
       log.logger.fatal({ event: "crash", stack: error.stack }, error.message);

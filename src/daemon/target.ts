@@ -1,6 +1,16 @@
 /** What the control API asks, answered from the parts of the running daemon. */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import type { ConnectionRow, ControlTarget, CountersAnswer, DaemonStatus, FaultRegistry, LimitRow, ListenerRow, OptionRow, ServiceRow } from "../control/contract.js";
+import type {
+  ConnectionRow,
+  ControlTarget,
+  CountersAnswer,
+  DaemonStatus,
+  FaultRegistry,
+  LimitRow,
+  ListenerRow,
+  OptionRow,
+  ServiceRow,
+} from "../control/contract.js";
 import type { Device } from "../device/device.js";
 import { LEVEL_NAMES, type Level } from "../observe/levels.js";
 import type { Log } from "../observe/log.js";
@@ -57,11 +67,19 @@ export class Target implements ControlTarget {
     }
     const memory = process.memoryUsage();
     return {
-      version, pid: process.pid, startedAt: this.#startedAt, uptimeMs: Date.now() - this.#startedAt,
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      uptimeMs: Date.now() - this.#startedAt,
       tun: { name: device.name, mtu: device.mtu, driver: config.driver, offload, counters: { ...device.counters } },
-      host: config.host, addresses: config.addresses, services,
+      host: config.host,
+      addresses: config.addresses,
+      services,
       connections: { total, byState, orphans: stack.counters.orphans },
-      limits: this.#limits(), synCookies: { sent: stack.counters.cookiesSent, received: stack.counters.cookiesReceived, failed: stack.counters.cookiesFailed }, faults: this.faults.list().length, log: { ...log.counters, level: log.level },
+      limits: this.#limits(),
+      synCookies: { sent: stack.counters.cookiesSent, received: stack.counters.cookiesReceived, failed: stack.counters.cookiesFailed },
+      faults: this.faults.list().length,
+      log: { ...log.counters, level: log.level },
       memory: { rss: memory.rss, heapUsed: memory.heapUsed, external: memory.external, arrayBuffers: memory.arrayBuffers },
       eventLoopLagMs: this.#eventLoopLag(),
     };
@@ -69,7 +87,10 @@ export class Target implements ControlTarget {
 
   #limits(): LimitRow[] {
     const { stack } = this.#parts;
-    const c = stack.counters, limits = stack.limits, hits = stack.env.ruleHits, o = stack.options;
+    const c = stack.counters,
+      limits = stack.limits,
+      hits = stack.env.ruleHits,
+      o = stack.options;
     const pageSize = c.pagesCapacity > 0 ? limits.memory / c.pagesCapacity : 0;
     return [
       { name: "connections", used: c.connections, limit: limits.maxConnections, shed: hits["limit-connections"] },
@@ -105,7 +126,13 @@ export class Target implements ControlTarget {
     const listeners: ListenerRow[] = [];
     for (const l of stack.listeners()) {
       if (l.port === "any") continue;
-      listeners.push({ state: "LISTEN", local: { address: l.localAddress, port: l.port }, recvQ: l.halfOpen, sendQ: l.backlog, service: this.#serviceOf.get(l.port) });
+      listeners.push({
+        state: "LISTEN",
+        local: { address: l.localAddress, port: l.port },
+        recvQ: l.halfOpen,
+        sendQ: l.backlog,
+        service: this.#serviceOf.get(l.port),
+      });
     }
     return { time: Date.now(), pid: process.pid, listeners, connections: this.#rows() };
   }
@@ -149,7 +176,14 @@ export class Target implements ControlTarget {
     return [
       ...Object.entries(OPTIONS).map(([name, spec]) => row(name, spec, stack.options[name as keyof typeof OPTIONS])),
       ...Object.entries(LIMITS).map(([name, spec]) => row(name, spec, stack.limits[name as keyof typeof LIMITS])),
-      { name: "synCookies", value: config.synCookies, default: "auto", unit: undefined, source: "RFC 4987 §3.6; Linux tcp_syncookies", why: "auto: when the SYN backlog is full; off: never; always: for every SYN" },
+      {
+        name: "synCookies",
+        value: config.synCookies,
+        default: "auto",
+        unit: undefined,
+        source: "RFC 4987 §3.6; Linux tcp_syncookies",
+        why: "auto: when the SYN backlog is full; off: never; always: for every SYN",
+      },
       { name: "logLevel", value: log.level, default: "info", unit: undefined, source: "pino", why: `how much is logged: ${LEVEL_NAMES.join(", ")}` },
     ];
   }
@@ -170,9 +204,19 @@ export class Target implements ControlTarget {
     return found;
   }
 
-  addObserver(observer: Observer): () => void { return this.#parts.addObserver(observer); }
-  metrics(): Promise<string> { return this.#metrics.text(); }
+  addObserver(observer: Observer): () => void {
+    return this.#parts.addObserver(observer);
+  }
+  metrics(): Promise<string> {
+    return this.#metrics.text();
+  }
 }
 
-const row = (name: string, spec: OptionSpec, value: OptionRow["value"]): OptionRow =>
-  ({ name, value, default: spec.default, unit: spec.kind === "number" ? spec.unit : undefined, source: spec.source, why: spec.why });
+const row = (name: string, spec: OptionSpec, value: OptionRow["value"]): OptionRow => ({
+  name,
+  value,
+  default: spec.default,
+  unit: spec.kind === "number" ? spec.unit : undefined,
+  source: spec.source,
+  why: spec.why,
+});

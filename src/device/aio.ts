@@ -5,15 +5,26 @@
 import { type Libc, libc } from "./libc.js";
 
 /** From asm/unistd_64.h of x86-64; every newer port has the generic table. */
-const [IO_SETUP, IO_DESTROY, IO_SUBMIT] = process.arch === "x64" ? [206, 207, 209] as const : [0, 1, 2] as const;
+const [IO_SETUP, IO_DESTROY, IO_SUBMIT] = process.arch === "x64" ? ([206, 207, 209] as const) : ([0, 1, 2] as const);
 
-export const IOCB_CMD_PREAD = 0, IOCB_CMD_PWRITEV = 8;
+export const IOCB_CMD_PREAD = 0,
+  IOCB_CMD_PWRITEV = 8;
 
 /** struct iocb, in 32-bit words: data 0, opcode 4 (16 bit), descriptor 5, buffer 6, count 8. */
-export const IOCB_WORDS = 16, IOCB_DATA = 0, IOCB_OPCODE = 4, IOCB_FD = 5, IOCB_BUFFER = 6, IOCB_COUNT = 8;
+export const IOCB_WORDS = 16,
+  IOCB_DATA = 0,
+  IOCB_OPCODE = 4,
+  IOCB_FD = 5,
+  IOCB_BUFFER = 6,
+  IOCB_COUNT = 8;
 
 /** struct aio_ring, shared with the kernel: head, tail, magic in words 2, 3, 4; 32-byte events from word 8 on. */
-const RING_HEAD = 2, RING_TAIL = 3, RING_MAGIC = 4, RING_EVENTS = 8, EVENT_WORDS = 8, EVENT_RESULT = 4;
+const RING_HEAD = 2,
+  RING_TAIL = 3,
+  RING_MAGIC = 4,
+  RING_EVENTS = 8,
+  EVENT_WORDS = 8,
+  EVENT_RESULT = 4;
 const MAGIC = 0xa10a10a1;
 
 /** A context: room for results of what is submitted. */
@@ -35,13 +46,14 @@ export class Aio {
    * @returns undefined where the kernel refuses: not built in, a seccomp profile, or fs.aio-max-nr reached
    */
   static make(entries: number): Aio | undefined {
-    const c = libc(), out = new Uint32Array(new ArrayBuffer(8));
+    const c = libc(),
+      out = new Uint32Array(new ArrayBuffer(8));
     if (c.syscall(IO_SETUP, entries, c.address(out), 0, 0, 0) < 0) return undefined;
     const context = (out[0] as number) + (out[1] as number) * 2 ** 32;
     try {
       const slots = new Uint32Array(c.view(context, 32))[1] as number;
       const ring = new Int32Array(c.view(context, 32 + slots * 32));
-      if (((ring[RING_MAGIC] as number) >>> 0) === MAGIC && slots > entries) return new Aio(c, context, slots, ring);
+      if ((ring[RING_MAGIC] as number) >>> 0 === MAGIC && slots > entries) return new Aio(c, context, slots, ring);
     } catch {
       // this build of Node gives no views on foreign memory
     }

@@ -6,8 +6,12 @@ import { fold, pseudoHeaderSum, sumHeader } from "../wire/checksum.js";
 import type { Memory } from "../wire/memory.js";
 import { createMemory, plainMemory } from "../wire/wasm-memory.js";
 
-const TCP = 6, UDP = 17, ICMPV6 = 58;
-const FIN = 1, PSH = 8, CWR = 128;
+const TCP = 6,
+  UDP = 17,
+  ICMPV6 = 58;
+const FIN = 1,
+  PSH = 8,
+  CWR = 128;
 
 export class Frame {
   memory: Memory;
@@ -51,7 +55,8 @@ export class Frame {
   get headerLength(): number {
     const ip = this.#ip();
     if (ip === 0) return Math.min(this.length, 40);
-    const bytes = this.memory.bytes, at = this.offset + ip;
+    const bytes = this.memory.bytes,
+      at = this.offset + ip;
     if (this.#protocol() !== TCP || this.length < ip + 20) return Math.min(ip, this.length);
     return Math.min(ip + Math.max(20, ((bytes[at + 12] as number) >> 4) * 4), this.length);
   }
@@ -65,7 +70,9 @@ export class Frame {
 
   /** Makes all checksums right after fields were altered on purpose. */
   seal(): void {
-    const bytes = this.memory.bytes, at = this.offset, ip = this.#ip();
+    const bytes = this.memory.bytes,
+      at = this.offset,
+      ip = this.#ip();
     if (ip === 0 || this.length < ip) return;
     if ((bytes[at] as number) >> 4 === 4) {
       bytes[at + 10] = bytes[at + 11] = 0;
@@ -81,16 +88,24 @@ export class Frame {
    * frame gives itself. FIN and PSH go to the last, CWR to the first (RFC 3168 §6.1.2), as the kernel does it.
    */
   split(): Frame[] {
-    const header = this.headerLength, ip = this.#ip(), text = this.length - header;
+    const header = this.headerLength,
+      ip = this.#ip(),
+      text = this.length - header;
     if (this.gsoSize === 0 || text <= this.gsoSize || ip === 0 || header < ip + 20) return [this];
-    const from = this.bytes, v4 = (from[0] as number) >> 4 === 4;
-    const count = Math.ceil(text / this.gsoSize), stride = header + this.gsoSize;
+    const from = this.bytes,
+      v4 = (from[0] as number) >> 4 === 4;
+    const count = Math.ceil(text / this.gsoSize),
+      stride = header + this.gsoSize;
     const block = plainMemory(new Uint8Array(count * stride));
-    const sequence = read32(from, ip + 4), identification = v4 ? read16(from, 4) : 0, ctl = from[ip + 13] as number;
+    const sequence = read32(from, ip + 4),
+      identification = v4 ? read16(from, 4) : 0,
+      ctl = from[ip + 13] as number;
     const out: Frame[] = [];
     for (let i = 0; i < count; i++) {
-      const start = i * this.gsoSize, length = header + Math.min(this.gsoSize, text - start);
-      const frame = new Frame(block, i * stride, length), bytes = frame.bytes;
+      const start = i * this.gsoSize,
+        length = header + Math.min(this.gsoSize, text - start);
+      const frame = new Frame(block, i * stride, length),
+        bytes = frame.bytes;
       bytes.set(from.subarray(0, header));
       bytes.set(from.subarray(header + start, start + length), header);
       if (v4) {
@@ -117,7 +132,8 @@ export class Frame {
   }
 
   #protocol(): number {
-    const bytes = this.memory.bytes, at = this.offset;
+    const bytes = this.memory.bytes,
+      at = this.offset;
     if ((bytes[at] as number) >> 4 === 6) return bytes[at + 6] as number;
     // A fragment's transport header is elsewhere, or its sum spans more than this frame.
     return (((bytes[at + 6] as number) & 0x3f) | (bytes[at + 7] as number)) !== 0 ? -1 : (bytes[at + 9] as number);
@@ -133,7 +149,10 @@ export class Frame {
   }
 
   #pseudoSum(): number {
-    const bytes = this.memory.bytes, at = this.offset, length = this.length - this.#ip(), protocol = this.#protocol();
+    const bytes = this.memory.bytes,
+      at = this.offset,
+      length = this.length - this.#ip(),
+      protocol = this.#protocol();
     if ((bytes[at] as number) >> 4 === 4) return pseudoHeaderSum(read32(bytes, at + 12), read32(bytes, at + 16), protocol, length);
     return sumHeader(bytes, at + 8, 32, protocol + (length >>> 16) + (length & 0xffff));
   }
@@ -146,7 +165,8 @@ export class Frame {
   #transport(): void {
     const field = this.#field();
     if (field < 0) return;
-    const bytes = this.memory.bytes, ip = this.#ip();
+    const bytes = this.memory.bytes,
+      ip = this.#ip();
     put16(bytes, this.offset + field, 0);
     const sum = ~fold(this.#pseudoSum() + this.memory.sum(this.offset + ip, this.length - ip)) & 0xffff;
     // RFC 768: 0 means "no checksum" in UDP, so a sum of 0 is sent as its other face.

@@ -40,15 +40,20 @@ export interface ImpairedDevice extends FilterDevice {
 
 /** Super-segments are shown as their segments, so that loss=1% is one segment of a hundred with offload too. */
 export function impair(inner: Device, what: Impairment, clock: ImpairClock = realClock, options: WrapperOptions = {}): ImpairedDevice {
-  const incoming = new Link(what, clock, what.seed), outgoing = new Link(what, clock, what.seed ^ 0x9e3779b9);
-  const device = new FilterDevice(inner, {
-    ...(what.direction === "out" ? {} : { incoming: (frame: Frame, forward: Forward) => incoming.carry(frame, forward) }),
-    ...(what.direction === "in" ? {} : { outgoing: (frame: Frame, forward: Forward) => outgoing.carry(frame, forward) }),
-    close: () => {
-      incoming.close();
-      outgoing.close();
+  const incoming = new Link(what, clock, what.seed),
+    outgoing = new Link(what, clock, what.seed ^ 0x9e3779b9);
+  const device = new FilterDevice(
+    inner,
+    {
+      ...(what.direction === "out" ? {} : { incoming: (frame: Frame, forward: Forward) => incoming.carry(frame, forward) }),
+      ...(what.direction === "in" ? {} : { outgoing: (frame: Frame, forward: Forward) => outgoing.carry(frame, forward) }),
+      close: () => {
+        incoming.close();
+        outgoing.close();
+      },
     },
-  }, { ...options, split: true });
+    { ...options, split: true },
+  );
   return Object.assign(device, { impaired: { incoming: incoming.counters, outgoing: outgoing.counters } });
 }
 
@@ -77,11 +82,16 @@ class Link {
   }
 
   carry(frame: Frame, forward: Forward): void {
-    const { counters } = this, what = this.#what;
+    const { counters } = this,
+      what = this.#what;
     counters.frames++;
     // Every frame draws the same number of times, so that one fate does not change another's.
-    const lost = this.#chance() < what.loss, twice = this.#chance() < what.duplicate, damaged = this.#chance() < what.corrupt;
-    const bit = this.#chance(), early = this.#chance() < what.reorder, sway = this.#chance();
+    const lost = this.#chance() < what.loss,
+      twice = this.#chance() < what.duplicate,
+      damaged = this.#chance() < what.corrupt;
+    const bit = this.#chance(),
+      early = this.#chance() < what.reorder,
+      sway = this.#chance();
     if (lost) {
       counters.lost++;
       return;
@@ -91,7 +101,8 @@ class Link {
       counters.corrupted++;
       sent = frame.own();
       sent.complete();
-      const at = Math.floor(bit * sent.length * 8), bytes = sent.bytes;
+      const at = Math.floor(bit * sent.length * 8),
+        bytes = sent.bytes;
       bytes[at >> 3] = (bytes[at >> 3] as number) ^ (1 << (at & 7));
     }
     const now = this.#clock.now();
@@ -116,7 +127,8 @@ class Link {
       this.counters.overflowed++;
       return;
     }
-    let low = 0, high = flight.length;
+    let low = 0,
+      high = flight.length;
     while (low < high) {
       const middle = (low + high) >> 1;
       if ((flight[middle] as OnItsWay).due <= due) low = middle + 1;

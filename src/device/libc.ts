@@ -45,17 +45,30 @@ export interface Libc {
   watch(fd: number, callback: (status: number) => void): PollHandle;
 }
 
-export const EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, EBADF = 9, EAGAIN = 11, EACCES = 13, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22, EBADFD = 77;
+export const EPERM = 1,
+  ENOENT = 2,
+  EINTR = 4,
+  EIO = 5,
+  ENXIO = 6,
+  EBADF = 9,
+  EAGAIN = 11,
+  EACCES = 13,
+  EBUSY = 16,
+  EEXIST = 17,
+  ENODEV = 19,
+  EINVAL = 22,
+  EBADFD = 77;
 
 let loaded: Libc | undefined;
 
 /** @throws DeviceError when koffi has no build for this machine, or the machine is none that the driver knows */
 export function libc(): Libc {
-  return loaded ??= load();
+  return (loaded ??= load());
 }
 
 function load(): Libc {
-  if (process.platform !== "linux") throw new DeviceError("ENOTSUP", "failed", `a TUN device needs Linux, this is ${process.platform}`, "run it in a Linux container or virtual machine");
+  if (process.platform !== "linux")
+    throw new DeviceError("ENOTSUP", "failed", `a TUN device needs Linux, this is ${process.platform}`, "run it in a Linux container or virtual machine");
   if (endianness() !== "LE" || !["x64", "arm64", "riscv64", "loong64"].includes(process.arch)) {
     throw new DeviceError("ENOTSUP", "failed", `the TUN driver knows 64-bit little-endian machines, this is ${process.arch}`, "use --driver tuntap2");
   }
@@ -63,7 +76,12 @@ function load(): Libc {
   try {
     koffi = createRequire(import.meta.url)("koffi") as Koffi;
   } catch (error) {
-    throw new DeviceError("ENOTSUP", "missing", `koffi does not load here: ${(error as Error).message.split("\n")[0]}`, "install it again with `npm install koffi`, or use --driver tuntap2");
+    throw new DeviceError(
+      "ENOTSUP",
+      "missing",
+      `koffi does not load here: ${(error as Error).message.split("\n")[0]}`,
+      "install it again with `npm install koffi`, or use --driver tuntap2",
+    );
   }
   const lib = koffi.load(null);
   const define = <F>(name: string, result: string, ...parameters: string[]): F => lib.func(name, result, parameters) as F;

@@ -5,17 +5,34 @@
 import { DeviceError } from "./errors.js";
 import { EACCES, EEXIST, EPERM, libc } from "./libc.js";
 
-const SIOCADDRT = 0x890b, SIOCGIFFLAGS = 0x8913, SIOCSIFFLAGS = 0x8914, SIOCGIFADDR = 0x8915, SIOCSIFADDR = 0x8916;
-const SIOCGIFNETMASK = 0x891b, SIOCSIFNETMASK = 0x891c, SIOCGIFMTU = 0x8921, SIOCSIFMTU = 0x8922;
-const SIOCGIFINDEX = 0x8933, SIOCGIFTXQLEN = 0x8942, SIOCSIFTXQLEN = 0x8943;
-const AF_INET = 2, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000;
-const IFF_UP = 1, IFF_RUNNING = 0x40;
+const SIOCADDRT = 0x890b,
+  SIOCGIFFLAGS = 0x8913,
+  SIOCSIFFLAGS = 0x8914,
+  SIOCGIFADDR = 0x8915,
+  SIOCSIFADDR = 0x8916;
+const SIOCGIFNETMASK = 0x891b,
+  SIOCSIFNETMASK = 0x891c,
+  SIOCGIFMTU = 0x8921,
+  SIOCSIFMTU = 0x8922;
+const SIOCGIFINDEX = 0x8933,
+  SIOCGIFTXQLEN = 0x8942,
+  SIOCSIFTXQLEN = 0x8943;
+const AF_INET = 2,
+  SOCK_DGRAM = 2,
+  SOCK_CLOEXEC = 0o2000000;
+const IFF_UP = 1,
+  IFF_RUNNING = 0x40;
 const RTF_UP = 1;
 
 /** struct ifreq: 16 octets of name, 24 of union, whose first are what all of these requests use. */
-export const IFREQ = 40, IFREQ_UNION = 16;
+export const IFREQ = 40,
+  IFREQ_UNION = 16;
 /** struct rtentry on 64-bit machines. */
-const RTENTRY = 120, RT_DST = 8, RT_GENMASK = 40, RT_FLAGS = 56, RT_DEV = 88;
+const RTENTRY = 120,
+  RT_DST = 8,
+  RT_GENMASK = 40,
+  RT_FLAGS = 56,
+  RT_DEV = 88;
 
 /** An IPv4 prefix: address with host bits, and the length of its network part. */
 export interface Cidr {
@@ -80,7 +97,12 @@ export class NetDevice {
   raiseTxQueueLength(packets: number): boolean {
     const now = this.#ask(SIOCGIFTXQLEN);
     if (now !== undefined && now.readInt32LE(IFREQ_UNION) >= packets) return true;
-    return this.#call(SIOCSIFTXQLEN, this.#request((r) => r.writeInt32LE(packets, IFREQ_UNION))) === 0;
+    return (
+      this.#call(
+        SIOCSIFTXQLEN,
+        this.#request((r) => r.writeInt32LE(packets, IFREQ_UNION)),
+      ) === 0
+    );
   }
 
   setAddress(cidr: Cidr): void {
@@ -99,10 +121,15 @@ export class NetDevice {
 
   /** Routes a prefix to the interface; one that is there already is fine. */
   addRoute(cidr: Cidr): void {
-    const mask = maskOf(cidr.prefix), prefix = `${cidr.address.join(".")}/${cidr.prefix}`;
+    const mask = maskOf(cidr.prefix),
+      prefix = `${cidr.address.join(".")}/${cidr.prefix}`;
     // rt_dev points to the name, which lies behind the structure so that both live as long as the call.
     const entry = Buffer.alloc(RTENTRY + IFREQ_UNION);
-    putAddress(entry, RT_DST, cidr.address.map((octet, i) => octet & (mask[i] as number)));
+    putAddress(
+      entry,
+      RT_DST,
+      cidr.address.map((octet, i) => octet & (mask[i] as number)),
+    );
     putAddress(entry, RT_GENMASK, mask);
     entry.writeUInt16LE(RTF_UP, RT_FLAGS);
     entry.writeBigUInt64LE(BigInt(libc().address(entry) + RTENTRY), RT_DEV);
@@ -143,7 +170,12 @@ export class NetDevice {
   #error(errno: number, what: string, command: string): DeviceError {
     const code = libc().errnoName(errno);
     if (errno === EPERM || errno === EACCES) {
-      return new DeviceError(code, "permission", `${this.name}: ${what}: ${code}`, `give the process CAP_NET_ADMIN, or let root prepare the interface: ${command}`);
+      return new DeviceError(
+        code,
+        "permission",
+        `${this.name}: ${what}: ${code}`,
+        `give the process CAP_NET_ADMIN, or let root prepare the interface: ${command}`,
+      );
     }
     return new DeviceError(code, "failed", `${this.name}: ${what}: ${code}`, `check the value; by hand it would be: ${command}`);
   }
@@ -152,7 +184,9 @@ export class NetDevice {
 /** Whether every address of `inner` lies in `outer`. */
 export function covers(outer: Cidr, inner: Cidr): boolean {
   const mask = maskOf(outer.prefix);
-  return inner.prefix >= outer.prefix && inner.address.every((octet, i) => (octet & (mask[i] as number)) === ((outer.address[i] as number) & (mask[i] as number)));
+  return (
+    inner.prefix >= outer.prefix && inner.address.every((octet, i) => (octet & (mask[i] as number)) === ((outer.address[i] as number) & (mask[i] as number)))
+  );
 }
 
 function maskOf(prefix: number): number[] {

@@ -41,7 +41,8 @@ const LARGEST_FRAME = 65_535;
 
 export function createPair(options: PairOptions = {}): Pair {
   const [nameA, nameB] = options.names ?? ["pair-a", "pair-b"];
-  const a = new PairDevice(nameA, options), b = new PairDevice(nameB, options);
+  const a = new PairDevice(nameA, options),
+    b = new PairDevice(nameB, options);
   a.join(b);
   b.join(a);
   return {

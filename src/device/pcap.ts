@@ -35,14 +35,18 @@ export function capture(inner: Device, path: string, options: PcapOptions = {}):
   let timer: NodeJS.Timeout | undefined;
   let open = true;
 
-  const writer = new PcapngWriter((bytes) => {
-    try {
-      for (let at = 0; open && at < bytes.length;) at += writeSync(fd, bytes, at);
-    } catch (error) {
-      open = false;
-      options.failed?.(fileError(error, path));
-    }
-  }, inner.name, options.snapLength);
+  const writer = new PcapngWriter(
+    (bytes) => {
+      try {
+        for (let at = 0; open && at < bytes.length; ) at += writeSync(fd, bytes, at);
+      } catch (error) {
+        open = false;
+        options.failed?.(fileError(error, path));
+      }
+    },
+    inner.name,
+    options.snapLength,
+  );
 
   const flush = (): void => {
     timer = undefined;
@@ -77,6 +81,13 @@ export function capture(inner: Device, path: string, options: PcapOptions = {}):
 
 function fileError(error: unknown, path: string): DeviceError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
-  const mend = code === "ENOENT" ? "make its folder first" : code === "EACCES" || code === "EPERM" ? "take a folder that this user may write to" : code === "ENOSPC" ? "make room, or take another disk" : "take another file";
+  const mend =
+    code === "ENOENT"
+      ? "make its folder first"
+      : code === "EACCES" || code === "EPERM"
+        ? "take a folder that this user may write to"
+        : code === "ENOSPC"
+          ? "make room, or take another disk"
+          : "take another file";
   return new DeviceError(code, code === "EACCES" || code === "EPERM" ? "permission" : "failed", `the capture ${path} cannot be written: ${code}`, mend);
 }

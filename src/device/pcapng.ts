@@ -6,10 +6,16 @@ import { Frame } from "./frame.js";
 /** Takes octets for good, in order, before it returns. */
 export type PcapSink = (bytes: Uint8Array) => void;
 
-const SECTION = 0x0a0d0d0a, INTERFACE = 1, ENHANCED_PACKET = 6;
+const SECTION = 0x0a0d0d0a,
+  INTERFACE = 1,
+  ENHANCED_PACKET = 6;
 const LINKTYPE_RAW = 101;
-const OPT_COMMENT = 1, SHB_USERAPPL = 4, IF_NAME = 2, EPB_FLAGS = 2;
-const INBOUND = 1, OUTBOUND = 2;
+const OPT_COMMENT = 1,
+  SHB_USERAPPL = 4,
+  IF_NAME = 2,
+  EPB_FLAGS = 2;
+const INBOUND = 1,
+  OUTBOUND = 2;
 
 const BUFFER = 1 << 18;
 /** Block header and trailer, flags, and the longest comment: what a packet needs beside its octets. */

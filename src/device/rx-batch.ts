@@ -32,8 +32,11 @@ export interface Waiting {
  * @returns how many frames were put, and how many taken
  */
 export function fill(ring: RxRing, waiting: readonly Waiting[], from: number): { put: number; taken: number } {
-  const into = ring.memory.bytes, capacity = ring.offset.length;
-  let put = 0, taken = 0, at = 0;
+  const into = ring.memory.bytes,
+    capacity = ring.offset.length;
+  let put = 0,
+    taken = 0,
+    at = 0;
   for (; from + taken < waiting.length && put < capacity; taken++) {
     const frame = waiting[from + taken] as Waiting;
     if (frame.bytes.length > into.length) continue;

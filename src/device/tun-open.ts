@@ -4,10 +4,21 @@ import { DeviceError } from "./errors.js";
 import { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, libc } from "./libc.js";
 import { IFREQ, IFREQ_UNION, NetDevice } from "./netdevice.js";
 
-const O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
-const TUNSETIFF = 0x400454ca, TUNSETPERSIST = 0x400454cb, TUNSETOFFLOAD = 0x400454d0, TUNSETVNETHDRSZ = 0x400454d8;
-const IFF_TUN = 0x0001, IFF_TAP = 0x0002, IFF_MULTI_QUEUE = 0x0100, IFF_NO_PI = 0x1000, IFF_VNET_HDR = 0x4000;
-const TUN_F_CSUM = 1, TUN_F_TSO4 = 2, TUN_F_TSO6 = 4;
+const O_RDWR = 2,
+  O_NONBLOCK = 0o4000,
+  O_CLOEXEC = 0o2000000;
+const TUNSETIFF = 0x400454ca,
+  TUNSETPERSIST = 0x400454cb,
+  TUNSETOFFLOAD = 0x400454d0,
+  TUNSETVNETHDRSZ = 0x400454d8;
+const IFF_TUN = 0x0001,
+  IFF_TAP = 0x0002,
+  IFF_MULTI_QUEUE = 0x0100,
+  IFF_NO_PI = 0x1000,
+  IFF_VNET_HDR = 0x4000;
+const TUN_F_CSUM = 1,
+  TUN_F_TSO4 = 2,
+  TUN_F_TSO6 = 4;
 
 /** struct virtio_net_hdr_mrg_rxbuf: with its 12 octets instead of 10 the IP header is 4-byte aligned. */
 export const VNET_HEADER = 12;
@@ -36,7 +47,12 @@ export interface OpenedTun {
 export function openTunDescriptor(request: TunRequest): OpenedTun {
   const existing = exists(request.name);
   if (request.attach && !existing) {
-    throw new DeviceError("ENODEV", "missing", `there is no interface ${request.name} to attach to`, `make it: ip tuntap add dev ${request.name} mode tun user "$USER"`);
+    throw new DeviceError(
+      "ENODEV",
+      "missing",
+      `there is no interface ${request.name} to attach to`,
+      `make it: ip tuntap add dev ${request.name} mode tun user "$USER"`,
+    );
   }
   if (request.offload === "auto") {
     const opened = attempt(request, existing, true);
@@ -56,7 +72,8 @@ function exists(name: string): boolean {
 
 /** @returns undefined when the kernel does not do offload, as before 2.6.27 or in some sandboxes */
 function attempt(request: TunRequest, existing: boolean, vnet: boolean): OpenedTun | undefined {
-  const c = libc(), fd = c.open(NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  const c = libc(),
+    fd = c.open(NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) throw openError(c.errno());
   try {
     const flags = IFF_TUN | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0);
@@ -103,10 +120,17 @@ function openError(errno: number): DeviceError {
   const code = libc().errnoName(errno);
   switch (errno) {
     case ENOENT:
-      return new DeviceError(code, "missing", `${NODE} is not there`, `in Docker: --device ${NODE}; else: mkdir -p /dev/net && mknod ${NODE} c 10 200 && chmod 666 ${NODE}`);
-    case ENODEV: case ENXIO:
+      return new DeviceError(
+        code,
+        "missing",
+        `${NODE} is not there`,
+        `in Docker: --device ${NODE}; else: mkdir -p /dev/net && mknod ${NODE} c 10 200 && chmod 666 ${NODE}`,
+      );
+    case ENODEV:
+    case ENXIO:
       return new DeviceError(code, "missing", `the kernel has no TUN driver behind ${NODE}`, "load it: modprobe tun");
-    case EACCES: case EPERM:
+    case EACCES:
+    case EPERM:
       return new DeviceError(code, "permission", `${NODE} may not be opened by this user`, `in Docker: --device ${NODE}; else, as root: chmod 666 ${NODE}`);
     default:
       return new DeviceError(code, "failed", `${NODE} cannot be opened: ${code}`, "see what `glasstcp doctor` says");
@@ -116,14 +140,30 @@ function openError(errno: number): DeviceError {
 function attachError(errno: number, name: string, existing: boolean): DeviceError {
   const code = libc().errnoName(errno);
   switch (errno) {
-    case EPERM: case EACCES:
+    case EPERM:
+    case EACCES:
       return existing
-        ? new DeviceError(code, "permission", `${name} belongs to another user`, `as root: ip tuntap del dev ${name} mode tun; ip tuntap add dev ${name} mode tun user "$USER"`)
-        : new DeviceError(code, "permission", `no permission to make the interface ${name}`, "run as root, in Docker with --cap-add NET_ADMIN, or without any right in `glasstcp sandbox`");
+        ? new DeviceError(
+            code,
+            "permission",
+            `${name} belongs to another user`,
+            `as root: ip tuntap del dev ${name} mode tun; ip tuntap add dev ${name} mode tun user "$USER"`,
+          )
+        : new DeviceError(
+            code,
+            "permission",
+            `no permission to make the interface ${name}`,
+            "run as root, in Docker with --cap-add NET_ADMIN, or without any right in `glasstcp sandbox`",
+          );
     case EBUSY:
       return new DeviceError(code, "busy", `${name} is in use by another program`, "end that program, or take another name with --tun NAME");
     case EINVAL:
-      return new DeviceError(code, "busy", existing ? `${name} is there and ${whatIs(name)}` : `the kernel refuses the interface ${name}`, `take another name with --tun NAME, or remove it: ip link del ${name}`);
+      return new DeviceError(
+        code,
+        "busy",
+        existing ? `${name} is there and ${whatIs(name)}` : `the kernel refuses the interface ${name}`,
+        `take another name with --tun NAME, or remove it: ip link del ${name}`,
+      );
     default:
       return new DeviceError(code, "failed", `${name} cannot be made a TUN: ${code}`, "see what `glasstcp doctor` says");
   }

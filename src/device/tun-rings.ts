@@ -12,13 +12,17 @@ import { VNET_HEADER } from "./tun-open.js";
 import { checkEnd, checkPiece, MAX_PIECES } from "./tx-queue.js";
 
 /** struct virtio_net_hdr: which of its flags vouch for the checksum, and what it calls TCP super-segments. */
-const NEEDS_CSUM = 1, DATA_VALID = 2, GSO_TCPV4 = 1, GSO_TCPV6 = 4;
+const NEEDS_CSUM = 1,
+  DATA_VALID = 2,
+  GSO_TCPV4 = 1,
+  GSO_TCPV6 = 4;
 const TCP_CHECKSUM_FIELD = 16;
 
 /** Octets that a read may fill: the largest packet there is, and the header before it. */
 const LARGEST_READ = 65_536 + 64;
 /** Frames of a batch. With offload a wake-up has two on average; plain, the rate still grows from 64 to 256. */
-const OFFLOAD_BATCH = 64, PLAIN_BATCH = 128;
+const OFFLOAD_BATCH = 64,
+  PLAIN_BATCH = 128;
 /** Octets of the block that super-segments are read into: it should stay in the processor's cache. */
 const OFFLOAD_SLAB = 512 * 1024;
 
@@ -68,7 +72,7 @@ export class TunRx implements RxRing {
 
   constructor(line: TunLine, mtu: number) {
     this.#line = line;
-    const c = this.#libc = libc();
+    const c = (this.#libc = libc());
     // One octet beyond the MTU at least: a frame that fills its room was longer, and is cut (an MTU raised by hand).
     this.#room = line.vnet ? LARGEST_READ : up64(Math.max(mtu, 1500) + 1);
     this.#batch = line.vnet ? OFFLOAD_BATCH : PLAIN_BATCH;
@@ -104,8 +108,12 @@ export class TunRx implements RxRing {
 
   /** One system call a frame, packed one behind the other. */
   #readEach(): number {
-    const { fd } = this.#line, c = this.#libc, room = this.#room, last = this.memory.bytes.length - room;
-    let frames = 0, at = 0;
+    const { fd } = this.#line,
+      c = this.#libc,
+      room = this.#room,
+      last = this.memory.bytes.length - room;
+    let frames = 0,
+      at = 0;
     while (frames < this.#batch && at <= last) {
       const length = c.read(fd, this.#base + at, room);
       if (length <= 0) {
@@ -123,7 +131,10 @@ export class TunRx implements RxRing {
 
   /** Many reads in one system call, as many as the last batch makes probable. */
   #readMany(): number {
-    const aio = this.#line.aio as Aio, asked = this.#guess, results = this.#results, room = this.#room;
+    const aio = this.#line.aio as Aio,
+      asked = this.#guess,
+      results = this.#results,
+      room = this.#room;
     results.fill(-EAGAIN, 0, asked);
     const run = aio.submit(this.#pointersAt, asked, results);
     if (run <= 0) {
@@ -147,7 +158,8 @@ export class TunRx implements RxRing {
       counters.rxErrors++;
       return false;
     }
-    let trusted = 0, gsoSize = 0;
+    let trusted = 0,
+      gsoSize = 0;
     if (vnet) {
       const bytes = this.memory.bytes;
       trusted = ((bytes[at] as number) & (NEEDS_CSUM | DATA_VALID)) !== 0 ? 1 : 0;
@@ -175,7 +187,9 @@ const TX_FRAMES = 256;
 /** A header slot with room for the vnet header right before it, on a 16-byte boundary. */
 const SLOT = HEADER_SLOT + 16;
 /** struct iovec is two 64-bit words; each frame has one for its header and up to {@link MAX_PIECES} more. */
-const IOVEC_WORDS = 4, FRAME_IOVECS = MAX_PIECES + 1, FRAME_WORDS = FRAME_IOVECS * IOVEC_WORDS;
+const IOVEC_WORDS = 4,
+  FRAME_IOVECS = MAX_PIECES + 1,
+  FRAME_WORDS = FRAME_IOVECS * IOVEC_WORDS;
 
 export class TunTx implements TxRing {
   readonly memory: Memory;
@@ -203,7 +217,7 @@ export class TunTx implements TxRing {
 
   constructor(line: TunLine) {
     this.#line = line;
-    const c = this.#libc = libc();
+    const c = (this.#libc = libc());
     this.#vnet = line.vnet ? VNET_HEADER : 0;
     this.#aio = line.aio !== undefined;
     this.memory = createMemory(TX_FRAMES * SLOT);
@@ -255,10 +269,12 @@ export class TunTx implements TxRing {
 
   /** struct virtio_net_hdr before the IP header at `ip`. The kernel refuses a segment size with nothing to cut. */
   #putVnet(ip: number, headerLength: number, gsoSize: number, partialChecksum: boolean): void {
-    const bytes = this.memory.bytes, at = ip - VNET_HEADER;
+    const bytes = this.memory.bytes,
+      at = ip - VNET_HEADER;
     bytes.fill(0, at, ip);
     if (!partialChecksum) return;
-    const first = bytes[ip] as number, v6 = first >> 4 === 6;
+    const first = bytes[ip] as number,
+      v6 = first >> 4 === 6;
     bytes[at] = NEEDS_CSUM;
     bytes[at + 6] = v6 ? 40 : (first & 15) * 4;
     bytes[at + 8] = TCP_CHECKSUM_FIELD;
@@ -289,8 +305,9 @@ export class TunTx implements TxRing {
 
   /** @returns frames that the kernel has looked at */
   #writeMany(count: number): number {
-    const aio = this.#line.aio as Aio, results = this.#results;
-    for (let done = 0; ;) {
+    const aio = this.#line.aio as Aio,
+      results = this.#results;
+    for (let done = 0; ; ) {
       const run = aio.submit(this.#pointersAt + done * 8, count - done, results);
       if (run <= 0) {
         this.#aio = false;
@@ -330,6 +347,6 @@ export class TunTx implements TxRing {
       this.#addresses.set(memory, address);
     }
     this.#lastMemory = memory;
-    return this.#lastAddress = address;
+    return (this.#lastAddress = address);
   }
 }

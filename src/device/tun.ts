@@ -46,7 +46,8 @@ const AIO_ENTRIES = 256;
  * @throws DeviceError with the mend
  */
 export function openTun(options: TunOptions = {}): TunDevice {
-  const name = options.name ?? "glass0", spinUs = options.spinUs ?? 0;
+  const name = options.name ?? "glass0",
+    spinUs = options.spinUs ?? 0;
   if (!(spinUs >= 0 && spinUs <= MAX_SPIN_US)) {
     throw new DeviceError("EINVAL", "usage", `spinning for ${spinUs} µs is out of range`, `give 0 to ${MAX_SPIN_US}`);
   }
@@ -113,7 +114,10 @@ export class TunDevice implements Device {
     this.mtu = mtu;
     this.offload = vnet ? { checksum: true, maxFrame: MAX_FRAME } : { checksum: false, maxFrame: mtu };
     this.#line = {
-      fd, vnet, counters: this.counters, live: true,
+      fd,
+      vnet,
+      counters: this.counters,
+      live: true,
       aio: batch ? Aio.make(AIO_ENTRIES) : undefined,
       gone: (errno) => this.#gone(errno),
     };
@@ -144,12 +148,16 @@ export class TunDevice implements Device {
         if (status < 0) this.#gone(EBADFD);
         else this.#readable();
       } catch (error) {
-        setImmediate(() => { throw error; });
+        setImmediate(() => {
+          throw error;
+        });
       }
     });
   }
 
-  unref(): void { this.#watch?.unref(); }
+  unref(): void {
+    this.#watch?.unref();
+  }
 
   #readable(): void {
     if (this.#closed || this.#failed) return;
@@ -161,7 +169,8 @@ export class TunDevice implements Device {
   readonly #look = (): void => {
     this.#spin = undefined;
     this.spins.looks++;
-    const { poll } = libc(), until = performance.now() + this.#spinMs;
+    const { poll } = libc(),
+      until = performance.now() + this.#spinMs;
     do {
       if (this.#closed || this.#failed) return;
       if (poll(this.#pollFdAt, 1, 0) > 0) {

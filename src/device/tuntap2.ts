@@ -70,15 +70,26 @@ async function find(load: (() => Promise<Tuntap2Module>) | undefined): Promise<T
   try {
     const found: Tuntap2Module & { default?: Tuntap2Module } = await (load ?? installed)();
     const module = found.Tun === undefined && found.default !== undefined ? found.default : found;
-    if (typeof module.Tun !== "function") throw new DeviceError("ENOTSUP", "missing", "the installed tuntap2 exports no Tun", "npm install tuntap2@latest, or leave --driver away");
+    if (typeof module.Tun !== "function")
+      throw new DeviceError("ENOTSUP", "missing", "the installed tuntap2 exports no Tun", "npm install tuntap2@latest, or leave --driver away");
     return module;
   } catch (error) {
     if (error instanceof DeviceError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? "";
     if (code === "MODULE_NOT_FOUND") {
-      throw new DeviceError(code, "missing", "the package tuntap2 is not installed", "npm install tuntap2, or leave --driver away: the default driver needs nothing more");
+      throw new DeviceError(
+        code,
+        "missing",
+        "the package tuntap2 is not installed",
+        "npm install tuntap2, or leave --driver away: the default driver needs nothing more",
+      );
     }
-    throw new DeviceError(code === "" ? "ENOTSUP" : code, "missing", `the package tuntap2 does not load: ${firstLine(error)}`, "npm rebuild tuntap2, or leave --driver away");
+    throw new DeviceError(
+      code === "" ? "ENOTSUP" : code,
+      "missing",
+      `the package tuntap2 does not load: ${firstLine(error)}`,
+      "npm rebuild tuntap2, or leave --driver away",
+    );
   }
 }
 

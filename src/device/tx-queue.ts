@@ -93,11 +93,13 @@ export class TxQueue implements TxRing {
   }
 
   #copy(i: number, into: Uint8Array, at: number): number {
-    const header = this.#headerLength[i] as number, slot = i * HEADER_SLOT;
+    const header = this.#headerLength[i] as number,
+      slot = i * HEADER_SLOT;
     into.set(this.memory.bytes.subarray(slot, slot + header), at);
     at += header;
     for (let p = i * MAX_PIECES, last = p + (this.#pieceCount[i] as number); p < last; p++) {
-      const from = this.#pieceOffset[p] as number, length = this.#pieceLength[p] as number;
+      const from = this.#pieceOffset[p] as number,
+        length = this.#pieceLength[p] as number;
       into.set((this.#pieceMemory[p] as Memory).bytes.subarray(from, from + length), at);
       at += length;
     }

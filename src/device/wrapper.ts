@@ -76,13 +76,23 @@ export class FilterDevice implements Device {
     this.tx.filter = filter.outgoing === undefined ? undefined : filter;
   }
 
-  get name(): string { return this.inner.name; }
-  get mtu(): number { return this.inner.mtu; }
-  get offload(): Offload { return this.inner.offload; }
-  get counters(): DeviceCounters { return this.inner.counters; }
+  get name(): string {
+    return this.inner.name;
+  }
+  get mtu(): number {
+    return this.inner.mtu;
+  }
+  get offload(): Offload {
+    return this.inner.offload;
+  }
+  get counters(): DeviceCounters {
+    return this.inner.counters;
+  }
 
   /** The filter at work. A new one takes effect with the next frame; `{}` lets everything through. */
-  get filter(): Filter { return this.#filter; }
+  get filter(): Filter {
+    return this.#filter;
+  }
   set filter(filter: Filter) {
     this.#filter = filter;
     this.tx.filter = filter.outgoing === undefined ? undefined : filter;
@@ -92,7 +102,8 @@ export class FilterDevice implements Device {
   readonly injectIncoming: Forward = (frame) => {
     if (this.#closed) return;
     if (frame === this.#scratch && this.#slot >= this.#kept && this.#taken === this.#queue.length) {
-      const ring = this.rx, to = this.#kept++;
+      const ring = this.rx,
+        to = this.#kept++;
       ring.offset[to] = frame.offset;
       ring.length[to] = frame.length;
       ring.trusted[to] = frame.partial ? 1 : 0;
@@ -118,7 +129,8 @@ export class FilterDevice implements Device {
         const count = this.#fromQueue();
         if (count > 0) return count;
       }
-      const count = this.inner.read(), filter = this.#filter;
+      const count = this.inner.read(),
+        filter = this.#filter;
       if (count === 0 || filter.incoming === undefined) return count;
       const left = this.#show(filter, count);
       if (left > 0) return left;
@@ -126,7 +138,8 @@ export class FilterDevice implements Device {
   }
 
   #show(filter: Filter, count: number): number {
-    const ring = this.rx, frame = this.#scratch;
+    const ring = this.rx,
+      frame = this.#scratch;
     this.#kept = 0;
     this.#reading = true;
     try {
@@ -227,7 +240,7 @@ class FilterTx implements TxRing {
     this.#watching = this.filter !== undefined;
     this.#turn = true;
     this.#pieces = 0;
-    return this.#slot = this.#inner.begin();
+    return (this.#slot = this.#inner.begin());
   }
 
   text(memory: Memory, offset: number, length: number): void {
@@ -246,7 +259,8 @@ class FilterTx implements TxRing {
     this.#watching = false;
     let length = headerLength;
     for (let p = 0; p < this.#pieces; p++) length += this.#pieceLength[p] as number;
-    const staging = this.#staging ??= new Staging(STAGING), frame = this.#scratch;
+    const staging = (this.#staging ??= new Staging(STAGING)),
+      frame = this.#scratch;
     let at = this.#room(length);
     frame.memory = staging.memory;
     frame.offset = at;
@@ -257,7 +271,8 @@ class FilterTx implements TxRing {
     into.set(this.memory.bytes.subarray(this.#slot, this.#slot + headerLength), at);
     at += headerLength;
     for (let p = 0; p < this.#pieces; p++) {
-      const from = this.#pieceOffset[p] as number, octets = this.#pieceLength[p] as number;
+      const from = this.#pieceOffset[p] as number,
+        octets = this.#pieceLength[p] as number;
       into.set((this.#pieceMemory[p] as Memory).bytes.subarray(from, from + octets), at);
       this.#pieceMemory[p] = undefined;
       at += octets;
@@ -278,7 +293,8 @@ class FilterTx implements TxRing {
 
   /** Sends a whole frame: with the flush of the stack's turn, or at once outside of one. */
   inject(frame: Frame): void {
-    const { memory, offset, length } = frame, header = frame.headerLength;
+    const { memory, offset, length } = frame,
+      header = frame.headerLength;
     const slot = this.#inner.begin();
     this.memory.bytes.set(memory.bytes.subarray(offset, offset + header), slot);
     if (length > header) this.#inner.text(memory, offset + header, length - header);

@@ -30,8 +30,23 @@ export function runCommand(command: Command, settings: Settings): void {
 }
 
 const IGNORED = [
-  /^true$/, /^:$/, /^exit 0$/, /^set [-+]e$/, /(^|\/)sysctl_restore\S*/, /^nstat\b[^|]*$/, /^ip tcp_metrics\b/, /hostcache\.purgenow/, /^kldload\b/, /^kldstat\b/, /(^|\/)?cleanup\S*\.sh$/,
-  /^ethtool\b.*\b(tso|gso|gro)\s+off\b(?!.*\bon\b)/, /^modprobe\b/, /^echo\b[^|>]*$/, /^ip route (flush|del)\b/, /^tc qdisc (del|show)\b/, /^iptables\b.*-D\b/,
+  /^true$/,
+  /^:$/,
+  /^exit 0$/,
+  /^set [-+]e$/,
+  /(^|\/)sysctl_restore\S*/,
+  /^nstat\b[^|]*$/,
+  /^ip tcp_metrics\b/,
+  /hostcache\.purgenow/,
+  /^kldload\b/,
+  /^kldstat\b/,
+  /(^|\/)?cleanup\S*\.sh$/,
+  /^ethtool\b.*\b(tso|gso|gro)\s+off\b(?!.*\bon\b)/,
+  /^modprobe\b/,
+  /^echo\b[^|>]*$/,
+  /^ip route (flush|del)\b/,
+  /^tc qdisc (del|show)\b/,
+  /^iptables\b.*-D\b/,
 ];
 
 function runLine(line: string, at: Command, s: Settings): void {
@@ -49,7 +64,9 @@ function runLine(line: string, at: Command, s: Settings): void {
   }
   const written = /^echo\s+"?([^">]*?)"?\s*>\s*\/proc\/sys\/(\S+)$/.exec(line);
   if (written !== null) return setKey(toDots(written[2] as string), written[1] as string, s, at);
-  const state = /^sockstat\b.*\bgrep\b[^|]*?-c\s+"?(\w+)"?\s*\|\s*grep\s+(?:-\w+\s+)?"?\^?(\d+)\$?"?/.exec(line) ?? /^sockstat\b.*\bgrep\b[^|]*?"?([A-Z][A-Z_0-9]+)"?\s*\|\s*wc -l\s*\|\s*grep\s+(?:-\w+\s+)?"?\^?(\d+)\$?"?/.exec(line);
+  const state =
+    /^sockstat\b.*\bgrep\b[^|]*?-c\s+"?(\w+)"?\s*\|\s*grep\s+(?:-\w+\s+)?"?\^?(\d+)\$?"?/.exec(line) ??
+    /^sockstat\b.*\bgrep\b[^|]*?"?([A-Z][A-Z_0-9]+)"?\s*\|\s*wc -l\s*\|\s*grep\s+(?:-\w+\s+)?"?\^?(\d+)\$?"?/.exec(line);
   if (state !== null) {
     const found = s.countState(state[1] as string);
     if (found !== Number(state[2])) throw new Mismatch(`"${line}" would not succeed`, `${state[2]} connections in ${state[1]}`, `${found}`);
@@ -146,8 +163,14 @@ function setKey(key: string, value: string, s: Settings, at: Command): void {
     } else s.sendDefault = dflt;
     return;
   }
-  if (linux === "tcp_notsent_lowat") { s.notSentLowAt = Number(value) >>> 0; return; }
-  if (linux === "tcp_syncookies") { s.synCookies = value === "0" ? "off" : value === "2" ? "always" : "auto"; return; }
+  if (linux === "tcp_notsent_lowat") {
+    s.notSentLowAt = Number(value) >>> 0;
+    return;
+  }
+  if (linux === "tcp_syncookies") {
+    s.synCookies = value === "0" ? "off" : value === "2" ? "always" : "auto";
+    return;
+  }
   const own = /^glass\.(\w+)$/.exec(key)?.[1];
   if (own !== undefined) {
     try {
@@ -158,9 +181,19 @@ function setKey(key: string, value: string, s: Settings, at: Command): void {
     return;
   }
   const bsd = /^net\.inet\.(?:tcp|ip)\.(.+)$/.exec(key)?.[1];
-  if (bsd === "syncookies" || bsd === "syncookies_only") { if (bsd === "syncookies_only" ? on(value) : !on(value)) s.synCookies = on(value) ? "always" : "off"; return; }
-  if (bsd === "recvspace") { s.receiveDefault = Number(value); s.options = { ...s.options, ...receiveLimits(Number(value)) }; return; }
-  if (bsd === "sendspace") { s.sendDefault = Number(value); return; }
+  if (bsd === "syncookies" || bsd === "syncookies_only") {
+    if (bsd === "syncookies_only" ? on(value) : !on(value)) s.synCookies = on(value) ? "always" : "off";
+    return;
+  }
+  if (bsd === "recvspace") {
+    s.receiveDefault = Number(value);
+    s.options = { ...s.options, ...receiveLimits(Number(value)) };
+    return;
+  }
+  if (bsd === "sendspace") {
+    s.sendDefault = Number(value);
+    return;
+  }
   const set = linux !== undefined ? LINUX_KEYS[linux] : bsd !== undefined ? FREEBSD_KEYS[bsd] : undefined;
   if (set !== undefined) s.options = { ...s.options, ...set(value) };
 }

@@ -12,8 +12,12 @@ export class Cursor {
     this.source = source;
   }
 
-  get token(): Token { return this.#tokens[this.#i] as Token; }
-  peek(ahead = 1): Token { return this.#tokens[Math.min(this.#i + ahead, this.#tokens.length - 1)] as Token; }
+  get token(): Token {
+    return this.#tokens[this.#i] as Token;
+  }
+  peek(ahead = 1): Token {
+    return this.#tokens[Math.min(this.#i + ahead, this.#tokens.length - 1)] as Token;
+  }
   next(): Token {
     const token = this.token;
     if (token.kind !== "end") this.#i++;
@@ -25,8 +29,12 @@ export class Cursor {
     return this.source.slice(first.from, Math.max(last.to, first.to)).replaceAll(/\s+/g, " ");
   }
 
-  isMark(text: string): boolean { return this.token.kind === "mark" && this.token.text === text; }
-  isWord(text?: string): boolean { return this.token.kind === "word" && (text === undefined || this.token.text === text); }
+  isMark(text: string): boolean {
+    return this.token.kind === "mark" && this.token.text === text;
+  }
+  isWord(text?: string): boolean {
+    return this.token.kind === "word" && (text === undefined || this.token.text === text);
+  }
   takeMark(text: string): boolean {
     if (!this.isMark(text)) return false;
     this.#i++;

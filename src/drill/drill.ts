@@ -38,22 +38,42 @@ export interface DrillResult {
 }
 
 export function drill(file: string, source: string, options: DrillOptions = {}): DrillResult {
-  const profileName = options.profile ?? detectProfile(source), profile = PROFILES[profileName];
+  const profileName = options.profile ?? detectProfile(source),
+    profile = PROFILES[profileName];
   const base = { file, profile: profileName };
   try {
     const script = parseScript(source, options.defines);
     const settings = readSettings(script, profile, options.settings);
     const { remoteIsn, startMs, trace, event } = options;
     const runner = new Runner(script, {
-      profile, settings, strict: options.strict ?? false,
-      ...(remoteIsn !== undefined && { remoteIsn }), ...(startMs !== undefined && { startMs }), ...(trace !== undefined && { trace }), ...(event !== undefined && { event }),
+      profile,
+      settings,
+      strict: options.strict ?? false,
+      ...(remoteIsn !== undefined && { remoteIsn }),
+      ...(startMs !== undefined && { startMs }),
+      ...(trace !== undefined && { trace }),
+      ...(event !== undefined && { event }),
     });
     const outcome = runner.run();
-    return { ...base, result: "PASS", ...(outcome.notes.length > 0 && { notes: outcome.notes }), ...(outcome.localIsn !== undefined && { localIsn: outcome.localIsn }) };
+    return {
+      ...base,
+      result: "PASS",
+      ...(outcome.notes.length > 0 && { notes: outcome.notes }),
+      ...(outcome.localIsn !== undefined && { localIsn: outcome.localIsn }),
+    };
   } catch (e) {
-    if (e instanceof Failure) return { ...base, result: "FAIL", line: e.at.line, reason: e.message, ...(e.wanted !== undefined && { wanted: e.wanted }), ...(e.got !== undefined && { got: e.got }) };
+    if (e instanceof Failure)
+      return {
+        ...base,
+        result: "FAIL",
+        line: e.at.line,
+        reason: e.message,
+        ...(e.wanted !== undefined && { wanted: e.wanted }),
+        ...(e.got !== undefined && { got: e.got }),
+      };
     if (e instanceof Unsupported) return { ...base, result: "SKIP", line: e.at.line, reason: e.message };
-    if (e instanceof ScriptError) return { ...base, result: "FAIL", line: e.at.line, reason: `cannot be read: ${e.message} (column ${e.at.column})`, unreadable: true };
+    if (e instanceof ScriptError)
+      return { ...base, result: "FAIL", line: e.at.line, reason: `cannot be read: ${e.message} (column ${e.at.column})`, unreadable: true };
     throw e;
   }
 }

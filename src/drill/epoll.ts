@@ -2,8 +2,11 @@
 import { CONSTANTS } from "./constants.js";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, type Socket } from "./socket.js";
 
-const ET = CONSTANTS["EPOLLET"] as number, ONESHOT = CONSTANTS["EPOLLONESHOT"] as number;
-const ADD = CONSTANTS["EPOLL_CTL_ADD"], DEL = CONSTANTS["EPOLL_CTL_DEL"], MOD = CONSTANTS["EPOLL_CTL_MOD"];
+const ET = CONSTANTS["EPOLLET"] as number,
+  ONESHOT = CONSTANTS["EPOLLONESHOT"] as number;
+const ADD = CONSTANTS["EPOLL_CTL_ADD"],
+  DEL = CONSTANTS["EPOLL_CTL_DEL"],
+  MOD = CONSTANTS["EPOLL_CTL_MOD"];
 
 interface Entry {
   readonly socket: Socket;
@@ -22,7 +25,8 @@ export class Epoll {
   /** @returns an errno name, or undefined */
   control(op: number, socket: Socket, events: number, data: number, now: number): string | undefined {
     const entry = this.#entries.get(socket);
-    const mask = socket.readiness(now), received = receivedOf(socket);
+    const mask = socket.readiness(now),
+      received = receivedOf(socket);
     switch (op) {
       case ADD:
         if (entry !== undefined) return "EEXIST";
@@ -32,16 +36,21 @@ export class Epoll {
         if (entry === undefined) return "ENOENT";
         Object.assign(entry, { events, data, ready: true, spent: false, mask, received });
         return undefined;
-      case DEL: return this.#entries.delete(socket) ? undefined : "ENOENT";
-      default: return "EINVAL";
+      case DEL:
+        return this.#entries.delete(socket) ? undefined : "ENOENT";
+      default:
+        return "EINVAL";
     }
   }
-  forget(socket: Socket): void { this.#entries.delete(socket); }
+  forget(socket: Socket): void {
+    this.#entries.delete(socket);
+  }
 
   /** Notes what has changed: new text, or a bit that was not set before. */
   observe(now: number): void {
     for (const e of this.#entries.values()) {
-      const mask = e.socket.readiness(now), received = receivedOf(e.socket);
+      const mask = e.socket.readiness(now),
+        received = receivedOf(e.socket);
       let woken = mask & ~e.mask;
       if (received !== e.received) woken |= POLLIN;
       if ((woken & (e.events | POLLERR | POLLHUP)) !== 0) e.ready = true;

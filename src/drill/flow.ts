@@ -36,15 +36,21 @@ export class Flow {
   }
 
   /** Whether a SYN or SYN,ACK of the host has fixed its ISN. */
-  get isLocalKnown(): boolean { return this.#localSeen; }
+  get isLocalKnown(): boolean {
+    return this.#localSeen;
+  }
 
   matches(p: Packet): boolean {
     return p.source === this.localAddress && p.destination === this.remoteAddress && p.sourcePort === this.localPort && p.destinationPort === this.remotePort;
   }
 
   // A packet with SYN has absolute numbers, all others are relative to the ISNs.
-  #local(syn: boolean): number { return syn ? this.liveLocalIsn - this.scriptLocalIsn : this.liveLocalIsn; }
-  #remote(syn: boolean): number { return (syn ? 0 : this.remoteIsn) + this.remoteShift; }
+  #local(syn: boolean): number {
+    return syn ? this.liveLocalIsn - this.scriptLocalIsn : this.liveLocalIsn;
+  }
+  #remote(syn: boolean): number {
+    return (syn ? 0 : this.remoteIsn) + this.remoteShift;
+  }
 
   /** Notes the first injected packet (its number is the remote ISN) and every SYN. */
   noteInjected(seq: SequenceRange, flags: number, isOpening: boolean): void {
@@ -61,8 +67,12 @@ export class Flow {
   noteCaptured(p: Packet, scriptSeq: number): void {
     if ((p.flags & SYN) === 0) return;
     // A SYN,ACK for a later SYN with another ISN of ours: the connection was opened anew from TIME-WAIT (RFC 6191).
-    const reopened = this.#localSeen && (p.flags & ACK) !== 0 && this.#lastSyn !== undefined
-      && p.sequence !== this.liveLocalIsn && p.acknowledgment === wrap(this.#lastSyn + 1 + this.remoteShift);
+    const reopened =
+      this.#localSeen &&
+      (p.flags & ACK) !== 0 &&
+      this.#lastSyn !== undefined &&
+      p.sequence !== this.liveLocalIsn &&
+      p.acknowledgment === wrap(this.#lastSyn + 1 + this.remoteShift);
     if (this.#localSeen && !reopened) return;
     if (reopened) this.remoteIsn = this.#lastSyn as number;
     this.#localSeen = true;
@@ -79,7 +89,9 @@ export class Flow {
     return (flags & ACK) === 0 || ack.absolute ? ack.value : wrap(ack.value + this.#local((flags & SYN) !== 0));
   }
   /** A number of our side as quoted in ICMP or named by a SACK block. */
-  localToWire(n: number, syn = false): number { return wrap(n + this.#local(syn)); }
+  localToWire(n: number, syn = false): number {
+    return wrap(n + this.#local(syn));
+  }
 
   optionsIn(options: readonly TcpOption[], flags: number): TcpOption[] {
     const offset = this.#local((flags & SYN) !== 0);
@@ -89,12 +101,15 @@ export class Flow {
   /** A captured packet in script numbers; of absolute ones (N's `!`) only the remote side is shifted back. */
   toScript(p: Packet, absolute = false): Packet {
     const syn = (p.flags & SYN) !== 0;
-    const local = absolute ? 0 : this.#local(syn), remote = this.#remote(syn);
+    const local = absolute ? 0 : this.#local(syn),
+      remote = this.#remote(syn);
     return {
       ...p,
       sequence: wrap(p.sequence - local),
       acknowledgment: p.flags & ACK ? wrap(p.acknowledgment - remote) : p.acknowledgment,
-      options: p.options.map((o) => (o.kind === "sack" ? { kind: "sack", blocks: o.blocks.map(([l, r]) => [wrap(l - remote), wrap(r - remote)] as const) } : o)),
+      options: p.options.map((o) =>
+        o.kind === "sack" ? { kind: "sack", blocks: o.blocks.map(([l, r]) => [wrap(l - remote), wrap(r - remote)] as const) } : o,
+      ),
     };
   }
 

@@ -3,20 +3,38 @@ import { ACK, CWR, ECE, FIN, PSH, RST, SYN, URG } from "../wire/segment.js";
 import { AE, type TcpOption } from "./ast.js";
 import type { Packet } from "./wire.js";
 
-const LETTERS: readonly (readonly [bit: number, letter: string])[] = [[SYN, "S"], [FIN, "F"], [RST, "R"], [PSH, "P"], [URG, "U"], [ECE, "E"], [CWR, "W"], [AE, "A"], [ACK, "."]];
+const LETTERS: readonly (readonly [bit: number, letter: string])[] = [
+  [SYN, "S"],
+  [FIN, "F"],
+  [RST, "R"],
+  [PSH, "P"],
+  [URG, "U"],
+  [ECE, "E"],
+  [CWR, "W"],
+  [AE, "A"],
+  [ACK, "."],
+];
 
 export function formatFlags(flags: number): string {
-  const text = LETTERS.filter(([bit]) => flags & bit).map(([, letter]) => letter).join("");
+  const text = LETTERS.filter(([bit]) => flags & bit)
+    .map(([, letter]) => letter)
+    .join("");
   return text === "" ? "-" : text;
 }
 
 export function formatOption(o: TcpOption): string {
   switch (o.kind) {
-    case "mss": case "wscale": return `${o.kind} ${o.value}`;
-    case "TS": return `TS val ${o.val} ecr ${o.ecr}`;
-    case "sack": return `sack ${o.blocks.map(([l, r]) => `${l}:${r}`).join(" ")}`;
-    case "raw": return `gen-${o.number}${o.data.length > 0 ? ` 0x${Buffer.from(o.data).toString("hex")}` : ""}`;
-    default: return o.kind;
+    case "mss":
+    case "wscale":
+      return `${o.kind} ${o.value}`;
+    case "TS":
+      return `TS val ${o.val} ecr ${o.ecr}`;
+    case "sack":
+      return `sack ${o.blocks.map(([l, r]) => `${l}:${r}`).join(" ")}`;
+    case "raw":
+      return `gen-${o.number}${o.data.length > 0 ? ` 0x${Buffer.from(o.data).toString("hex")}` : ""}`;
+    default:
+      return o.kind;
   }
 }
 export const formatOptions = (options: readonly TcpOption[]): string => (options.length === 0 ? "" : ` <${options.map(formatOption).join(",")}>`);

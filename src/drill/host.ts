@@ -66,12 +66,16 @@ export class Host {
     }, false);
     this.stack.attach(this.#rx, tx, { checksum: false, maxFrame: config.mtu });
     this.stack.setTimeSource(() => this.millis);
-    this.stack.onWork = () => { this.#hasWork = true; };
+    this.stack.onWork = () => {
+      this.#hasWork = true;
+    };
     const { event } = config;
     if (event !== undefined) this.stack.addObserver({ wants: () => true, event });
   }
 
-  get millis(): Millis { return (this.#config.startMs + this.now / 1_000) as Millis; }
+  get millis(): Millis {
+    return (this.#config.startMs + this.now / 1_000) as Millis;
+  }
 
   /** A frame arrives now; the stack runs until it has nothing more to do at this instant. */
   inject(frame: Uint8Array, gsoSize = 0): void {

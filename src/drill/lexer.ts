@@ -17,11 +17,16 @@ export interface Token extends Position {
 /** How a token reads in an error message. */
 export function describe(token: Token): string {
   switch (token.kind) {
-    case "end": return "end of the script";
-    case "string": return `string "${token.text}"`;
-    case "command": return `command \`${token.text.trim().slice(0, 40)}\``;
-    case "code": return "a code block";
-    default: return `"${token.text}"`;
+    case "end":
+      return "end of the script";
+    case "string":
+      return `string "${token.text}"`;
+    case "command":
+      return `command \`${token.text.trim().slice(0, 40)}\``;
+    case "code":
+      return "a code block";
+    default:
+      return `"${token.text}"`;
   }
 }
 
@@ -46,11 +51,15 @@ export function tokenize(source: string, macros: ReadonlyMap<string, string> = n
 function preprocess(source: string, defined: ReadonlyMap<string, string>): string {
   if (!/^[ \t]*#/m.test(source)) return source;
   const isDefined = (name: string): boolean => defined.has(name) || (name === "STANDARD" && !defined.has("FreeBSD"));
-  let open: Position | undefined, keep = true, inCode = false, inCommand = false;
+  let open: Position | undefined,
+    keep = true,
+    inCode = false,
+    inCommand = false;
   const out = source.split("\n").map((line, i) => {
     // A "#" in a code block or a command is a comment of Python's or the shell's.
     const startsInside = inCode || inCommand;
-    const begin = line.lastIndexOf("%{"), end = line.lastIndexOf("}%");
+    const begin = line.lastIndexOf("%{"),
+      end = line.lastIndexOf("}%");
     if (begin >= 0 || end >= 0) inCode = begin > end;
     if ((line.replace(inCommand ? "" : /\/\/.*$/, "").split("`").length - 1) % 2 === 1) inCommand = !inCommand;
     const m = startsInside ? null : /^[ \t]*#[ \t]*(\w*)(.*)$/.exec(line);
@@ -81,14 +90,18 @@ function expand(tokens: readonly Token[], macros: ReadonlyMap<string, string>, b
   return tokens.flatMap((token) => {
     const text = token.kind === "word" && !busy.includes(token.text) ? macros.get(token.text) : undefined;
     if (text === undefined) return [token];
-    const inner = scan(text, token.line, token.column).filter((t) => t.kind !== "end").map((t) => ({ ...t, line: token.line, column: token.column, from: token.from, to: token.to }));
+    const inner = scan(text, token.line, token.column)
+      .filter((t) => t.kind !== "end")
+      .map((t) => ({ ...t, line: token.line, column: token.column, from: token.from, to: token.to }));
     return expand(inner, macros, [...busy, token.text]);
   });
 }
 
 function scan(source: string, firstLine: number, firstColumn: number): Token[] {
   const tokens: Token[] = [];
-  let at = 0, line = firstLine, lineStart = 1 - firstColumn;
+  let at = 0,
+    line = firstLine,
+    lineStart = 1 - firstColumn;
   const position = (): Position => ({ line, column: at - lineStart + 1 });
   const advance = (to: number): void => {
     for (let i = source.indexOf("\n", at); i >= 0 && i < to; i = source.indexOf("\n", i + 1)) {
@@ -114,7 +127,10 @@ function scan(source: string, firstLine: number, firstColumn: number): Token[] {
 
   while (at < source.length) {
     const c = source[at] as string;
-    if (c === " " || c === "\t" || c === "\r" || c === "\n" || c === "\f" || c === "\ufeff") { advance(at + 1); continue; }
+    if (c === " " || c === "\t" || c === "\r" || c === "\n" || c === "\f" || c === "\ufeff") {
+      advance(at + 1);
+      continue;
+    }
     if (source.startsWith("//", at)) {
       const end = source.indexOf("\n", at);
       advance(end < 0 ? source.length : end);
@@ -126,8 +142,14 @@ function scan(source: string, firstLine: number, firstColumn: number): Token[] {
       advance(end + 2);
       continue;
     }
-    if (c === "`") { delimited("command", 1, "`", "command"); continue; }
-    if (source.startsWith("%{", at)) { delimited("code", 2, "}%", "code block"); continue; }
+    if (c === "`") {
+      delimited("command", 1, "`", "command");
+      continue;
+    }
+    if (source.startsWith("%{", at)) {
+      delimited("code", 2, "}%", "code block");
+      continue;
+    }
     if (c === '"') {
       let end = at + 1;
       while (end < source.length && source[end] !== '"' && source[end] !== "\n") end += source[end] === "\\" ? 2 : 1;
@@ -141,7 +163,10 @@ function scan(source: string, firstLine: number, firstColumn: number): Token[] {
       push("option", option, at + option.length);
       continue;
     }
-    if (source.startsWith("...", at)) { push("mark", "...", at + 3); continue; }
+    if (source.startsWith("...", at)) {
+      push("mark", "...", at + 3);
+      continue;
+    }
     const hex = match(HEX);
     const number = hex ?? match(DECIMAL) ?? match(INTEGER);
     if (number !== undefined) {
@@ -149,13 +174,22 @@ function scan(source: string, firstLine: number, firstColumn: number): Token[] {
       const run = /[0-9A-Za-z_]*/y;
       run.lastIndex = at + number.length;
       const more = run.exec(source)?.[0] ?? "";
-      if (more !== "") { push("word", number + more, at + number.length + more.length); continue; }
+      if (more !== "") {
+        push("word", number + more, at + number.length + more.length);
+        continue;
+      }
       push("number", number, at + number.length, hex !== undefined ? "hex" : number.includes(".") ? "decimal" : "integer");
       continue;
     }
     const word = match(WORD);
-    if (word !== undefined) { push("word", word, at + word.length); continue; }
-    if (MARKS.has(c)) { push("mark", c, at + 1); continue; }
+    if (word !== undefined) {
+      push("word", word, at + word.length);
+      continue;
+    }
+    if (MARKS.has(c)) {
+      push("mark", c, at + 1);
+      continue;
+    }
     throw new ScriptError(position(), `unexpected "${c}"`);
   }
   tokens.push({ ...position(), kind: "end", text: "", from: at, to: at });

@@ -19,15 +19,28 @@ const SAME = SYN | RST | ACK | URG | ECE;
 
 /** Whether `next` continues `burst` (language §6.6); `lastLength` is the length of the segment taken last. */
 export function continues(burst: Captured, next: Captured, lastLength: number): boolean {
-  return next.sequence === (burst.sequence + burst.length) % 2 ** 32 && next.acknowledgment === burst.acknowledgment && next.window === burst.window
-    && (next.flags & SAME) === (burst.flags & SAME) && (burst.flags & FIN) === 0 && next.length > 0 && next.length <= lastLength
-    && octets(next.options) === octets(burst.options);
+  return (
+    next.sequence === (burst.sequence + burst.length) % 2 ** 32 &&
+    next.acknowledgment === burst.acknowledgment &&
+    next.window === burst.window &&
+    (next.flags & SAME) === (burst.flags & SAME) &&
+    (burst.flags & FIN) === 0 &&
+    next.length > 0 &&
+    next.length <= lastLength &&
+    octets(next.options) === octets(burst.options)
+  );
 }
 const octets = (options: readonly TcpOption[]): number => options.reduce((n, o) => n + optionOctets(o), 0);
 
 /** What is compared of a burst: numbers and CWR of the first, FIN, PSH, options and time of the last. */
 export function join(burst: Captured, next: Captured): Captured {
-  return { ...next, sequence: burst.sequence, length: burst.length + next.length, flags: (next.flags & ~CWR) | (burst.flags & CWR), fault: burst.fault ?? next.fault };
+  return {
+    ...next,
+    sequence: burst.sequence,
+    length: burst.length + next.length,
+    flags: (next.flags & ~CWR) | (burst.flags & CWR),
+    fault: burst.fault ?? next.fault,
+  };
 }
 
 const MARKS: Readonly<Record<EcnMark, readonly number[]>> = { noecn: [0], ect1: [1], ect0: [2], ce: [3], ect01: [1, 2] };
@@ -46,7 +59,8 @@ export function mismatch(want: TcpAction, got: Packet, rules: MatchRules): strin
     return `ports differ: wanted ${want.ports.source} > ${want.ports.destination}, got ${got.sourcePort} > ${got.destinationPort}`;
   }
   const { ip } = want;
-  if (ip.ecn !== undefined && !MARKS[ip.ecn].includes(got.tos & 3)) return `ECN field differs: wanted ${ip.ecn}, got ${["noecn", "ect1", "ect0", "ce"][got.tos & 3]}`;
+  if (ip.ecn !== undefined && !MARKS[ip.ecn].includes(got.tos & 3))
+    return `ECN field differs: wanted ${ip.ecn}, got ${["noecn", "ect1", "ect0", "ce"][got.tos & 3]}`;
   if (ip.tos !== undefined && ip.tos !== got.tos) return `type of service differs: wanted 0x${ip.tos.toString(16)}, got 0x${got.tos.toString(16)}`;
   if (ip.ttl !== undefined && ip.ttl !== got.ttl) return `time to live differs: wanted ${ip.ttl}, got ${got.ttl}`;
   return optionMismatch(want, got, rules);
@@ -56,7 +70,8 @@ function optionMismatch(want: TcpAction, got: Packet, rules: MatchRules): string
   if (want.options === "any") return undefined;
   const syn = (got.flags & SYN) !== 0;
   if (syn && !rules.compareSynOptions) return undefined;
-  let wanted = want.options, present = got.options;
+  let wanted = want.options,
+    present = got.options;
   if (syn && !rules.synOptionOrder) {
     // Which padding goes where on a SYN is the host's choice; what it says is not.
     wanted = sorted(wanted);
@@ -64,7 +79,8 @@ function optionMismatch(want: TcpAction, got: Packet, rules: MatchRules): string
   }
   const count = Math.max(wanted.length, present.length);
   for (let i = 0; i < count; i++) {
-    const a = wanted[i], b = present[i];
+    const a = wanted[i],
+      b = present[i];
     if (a === undefined) return `option "${formatOption(b as TcpOption)}" is not wanted`;
     if (b === undefined) return `option "${formatOption(a)}" is missing`;
     // Timestamp values have rules of their own.

@@ -32,13 +32,15 @@ function skipNote(c: Cursor): void {
 function parseList(c: Cursor, close: string): Expression[] {
   const items: Expression[] = [];
   if (c.takeMark(close)) return items;
-  do items.push(parseExpression(c)); while (c.takeMark(","));
+  do items.push(parseExpression(c));
+  while (c.takeMark(","));
   c.mark(close, "or another value");
   return items;
 }
 
 export function parseExpression(c: Cursor): Expression {
-  const at = c.token, first = parseAtom(c);
+  const at = c.token,
+    first = parseAtom(c);
   if (!c.isMark("|")) return first;
   const parts = [first];
   while (c.takeMark("|")) parts.push(parseAtom(c));
@@ -50,17 +52,26 @@ function parseAtom(c: Cursor): Expression {
   const at = { line, column };
   if (kind === "mark") {
     switch (text) {
-      case "...": c.next(); return { ...at, kind: "ellipsis" };
-      case "-": c.next(); return { ...at, kind: "number", value: -c.integer("a number", Number.MAX_SAFE_INTEGER) };
-      case "[": c.next(); return { ...at, kind: "list", items: parseList(c, "]") };
-      case "{": c.next(); return { ...at, kind: "struct", fields: parseFields(c) };
+      case "...":
+        c.next();
+        return { ...at, kind: "ellipsis" };
+      case "-":
+        c.next();
+        return { ...at, kind: "number", value: -c.integer("a number", Number.MAX_SAFE_INTEGER) };
+      case "[":
+        c.next();
+        return { ...at, kind: "list", items: parseList(c, "]") };
+      case "{":
+        c.next();
+        return { ...at, kind: "struct", fields: parseFields(c) };
       case "(": {
         c.next();
         const inner = parseExpression(c);
         c.mark(")", "after the value");
         return inner;
       }
-      default: throw c.unexpected("a value");
+      default:
+        throw c.unexpected("a value");
     }
   }
   if (kind === "number") {
@@ -85,7 +96,8 @@ function parseFields(c: Cursor): StructField[] {
   const fields: StructField[] = [];
   if (c.takeMark("}")) return fields;
   do {
-    let name: string | undefined, args: Expression[] = [];
+    let name: string | undefined,
+      args: Expression[] = [];
     if (c.isWord() && (c.peek().text === "=" || (c.peek().text === "(" && isFieldCall(c)))) {
       name = c.next().text;
       if (c.takeMark("(")) args = parseList(c, ")");

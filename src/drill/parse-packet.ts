@@ -7,14 +7,31 @@ import { ICMP_CODES, ICMP_TYPES, ICMPV6_ONLY } from "./icmp-names.js";
 
 const FLAGS: Readonly<Record<string, number>> = { S: SYN, F: FIN, R: RST, P: PSH, U: URG, E: ECE, W: CWR, A: AE };
 const OTHER_PROTOCOLS = new Set(["udp", "sctp", "udplite", "gre", "mpls", "ipv4", "ipv6", "icmpv6", "psp", "ipsec"]);
-const OTHER_OPTIONS = new Set(["FO", "FOEXP", "md5", "ECN", "exp", "mptcp", "AO", "mp_capable", "dss", "add_address", "mp_join", "mp_join_syn", "mp_join_ack", "acc_ecn", "AccECN"]);
+const OTHER_OPTIONS = new Set([
+  "FO",
+  "FOEXP",
+  "md5",
+  "ECN",
+  "exp",
+  "mptcp",
+  "AO",
+  "mp_capable",
+  "dss",
+  "add_address",
+  "mp_join",
+  "mp_join_syn",
+  "mp_join_ack",
+  "acc_ecn",
+  "AccECN",
+]);
 const ECN_MARKS = new Set<string>(["noecn", "ect0", "ect1", "ce", "ect01"]);
 
 /** At `<` or `>`. */
 export function parsePacket(c: Cursor): TcpAction | IcmpAction {
   const first = c.next();
   const direction = first.text === "<" ? "in" : "out";
-  let ip: IpInfo = {}, quoted: SequenceRange | undefined;
+  let ip: IpInfo = {},
+    quoted: SequenceRange | undefined;
   while (c.isMark("[") || c.isMark("(")) {
     if (c.peek().kind === "number") quoted = parseQuoted(c);
     else ip = { ...ip, ...parseIpInfo(c) };
@@ -68,11 +85,12 @@ function parseTcp(c: Cursor, direction: "in" | "out", ip: IpInfo, text: () => st
 
 function parseFlags(c: Cursor): number {
   const first = c.token;
-  let flags = 0, any = false;
+  let flags = 0,
+    any = false;
   if (c.takeMark("-")) return 0;
   for (;;) {
     if (c.takeMark(".")) {
-      if (flags & ACK) throw c.unexpected("one \".\" among the flags", c.peek(-1));
+      if (flags & ACK) throw c.unexpected('one "." among the flags', c.peek(-1));
       flags |= ACK;
     } else if (c.isWord()) {
       for (const letter of c.token.text) {
@@ -137,9 +155,14 @@ function parseOptions(c: Cursor, direction: "in" | "out"): readonly TcpOption[] 
 function parseOption(c: Cursor): TcpOption {
   const name = c.word("an option such as mss, sackOK, TS, nop or wscale");
   switch (name.text) {
-    case "nop": case "eol": case "sackOK": return { kind: name.text };
-    case "mss": return { kind: "mss", value: c.integer("a segment size", 65_535) };
-    case "wscale": return { kind: "wscale", value: c.integer("a shift", 255) };
+    case "nop":
+    case "eol":
+    case "sackOK":
+      return { kind: name.text };
+    case "mss":
+      return { kind: "mss", value: c.integer("a segment size", 65_535) };
+    case "wscale":
+      return { kind: "wscale", value: c.integer("a shift", 255) };
     case "sack": {
       const blocks: [number, number][] = [];
       while (c.token.kind === "number") {
@@ -172,13 +195,21 @@ function parseOption(c: Cursor): TcpOption {
 /** Octets of an option on the wire. */
 export function optionOctets(o: TcpOption): number {
   switch (o.kind) {
-    case "nop": case "eol": return 1;
-    case "sackOK": return 2;
-    case "wscale": return 3;
-    case "mss": return 4;
-    case "TS": return 10;
-    case "sack": return 2 + 8 * o.blocks.length;
-    case "raw": return 2 + o.data.length;
+    case "nop":
+    case "eol":
+      return 1;
+    case "sackOK":
+      return 2;
+    case "wscale":
+      return 3;
+    case "mss":
+      return 4;
+    case "TS":
+      return 10;
+    case "sack":
+      return 2 + 8 * o.blocks.length;
+    case "raw":
+      return 2 + o.data.length;
   }
 }
 
@@ -198,10 +229,12 @@ function parseIcmp(c: Cursor, ip: IpInfo, before: SequenceRange | undefined, tex
   if (type === undefined) throw c.unexpected(`an ICMP type: ${Object.keys(ICMP_TYPES).join(", ")}`, name);
   let code = 0;
   if (c.isWord() && c.token.text !== "mtu") {
-    const codeName = c.next(), codes = ICMP_CODES[type];
+    const codeName = c.next(),
+      codes = ICMP_CODES[type];
     if (ICMPV6_ONLY.has(codeName.text)) throw c.unsupported(`"${codeName.text}" belongs to ICMPv6, which is not supported`, codeName);
     const found = codes?.[codeName.text];
-    if (found === undefined) throw c.unexpected(codes === undefined ? `no code after "${name.text}"` : `a code of ${name.text}: ${Object.keys(codes).join(", ")}`, codeName);
+    if (found === undefined)
+      throw c.unexpected(codes === undefined ? `no code after "${name.text}"` : `a code of ${name.text}: ${Object.keys(codes).join(", ")}`, codeName);
     code = found;
   }
   const mtu = c.takeWord("mtu") ? c.integer("an MTU", 65_535) : undefined;

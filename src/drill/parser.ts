@@ -18,7 +18,8 @@ export function parseScript(source: string, macros: ReadonlyMap<string, string> 
 
   const options: ScriptOption[] = [];
   while (c.token.kind === "option") {
-    const token = c.next(), m = /^--(\w+)(?:=(.*))?$/s.exec(token.text);
+    const token = c.next(),
+      m = /^--(\w+)(?:=(.*))?$/s.exec(token.text);
     options.push({ line: token.line, column: token.column, name: m?.[1] ?? "", value: (m?.[2] ?? "").replaceAll('"', "") });
   }
   const init = parseCommands(c);
@@ -50,17 +51,27 @@ function parseCommands(c: Cursor): Command[] {
 }
 
 function parseEvent(c: Cursor): ScriptEvent {
-  const start = c.token, at = { line: start.line, column: start.column };
+  const start = c.token,
+    at = { line: start.line, column: start.column };
   const time = parseTime(c);
   const first = c.token;
   switch (true) {
     case c.isMark("<") || c.isMark(">"): {
       const action = parsePacket(c);
-      if (time.kind !== "relative" && time.kind !== "absolute" && (action.kind === "icmp" || action.direction === "in")) throw new ScriptError(start, `a time such as "${c.source.slice(start.from, first.from).trim()}" is for expected packets only`);
+      if (time.kind !== "relative" && time.kind !== "absolute" && (action.kind === "icmp" || action.direction === "in"))
+        throw new ScriptError(start, `a time such as "${c.source.slice(start.from, first.from).trim()}" is for expected packets only`);
       return { ...at, time, action };
     }
-    case first.kind === "command": c.next(); return { ...at, time: instant(time, c, start.from, first.from, at), action: { line: first.line, column: first.column, kind: "command", text: first.text } };
-    case first.kind === "code": c.next(); return { ...at, time: instant(time, c, start.from, first.from, at), action: { kind: "code", code: parseCode(first.text, first) } };
+    case first.kind === "command":
+      c.next();
+      return {
+        ...at,
+        time: instant(time, c, start.from, first.from, at),
+        action: { line: first.line, column: first.column, kind: "command", text: first.text },
+      };
+    case first.kind === "code":
+      c.next();
+      return { ...at, time: instant(time, c, start.from, first.from, at), action: { kind: "code", code: parseCode(first.text, first) } };
     default: {
       instant(time, c, start.from, first.from, at);
       const end = c.isMark("...") ? parseEnd(c, time) : undefined;

@@ -37,18 +37,34 @@ export class CodeFailure extends Error {
 /** Names that a block may read: a number, "unknown" for no such name, "missing" for a counter that this stack does not keep. */
 export type Lookup = (name: string) => number | "unknown" | "missing";
 
-interface Lexeme { readonly kind: "number" | "name" | "string" | "op" | "end"; readonly text: string; readonly column: number }
-const LEXEME = /\s*(?:(0[xX][0-9a-fA-F]+|\d+\.\d*|\.\d+|\d+)|([A-Za-z_]\w*)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(\*\*|\/\/|<<|>>|==|!=|<=|>=|\+=|-=|\*=|[-+*/%&|^~<>=(),.[\]:]))/y;
-const FUNCTIONS: Readonly<Record<string, (...args: number[]) => number>> = { abs: Math.abs, min: Math.min, max: Math.max, int: Math.trunc, float: (n) => n, round: Math.round };
+interface Lexeme {
+  readonly kind: "number" | "name" | "string" | "op" | "end";
+  readonly text: string;
+  readonly column: number;
+}
+const LEXEME =
+  /\s*(?:(0[xX][0-9a-fA-F]+|\d+\.\d*|\.\d+|\d+)|([A-Za-z_]\w*)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(\*\*|\/\/|<<|>>|==|!=|<=|>=|\+=|-=|\*=|[-+*/%&|^~<>=(),.[\]:]))/y;
+const FUNCTIONS: Readonly<Record<string, (...args: number[]) => number>> = {
+  abs: Math.abs,
+  min: Math.min,
+  max: Math.max,
+  int: Math.trunc,
+  float: (n) => n,
+  round: Math.round,
+};
 
 /** Reads a block. `at` is where its text begins. @throws ScriptError with the line at fault */
 export function parseCode(text: string, at: Position): Code {
   const statements: Statement[] = [];
-  let joined = "", start = at.line;
+  let joined = "",
+    start = at.line;
   text.split("\n").forEach((raw, i) => {
     const line = joined + stripComment(raw);
     if (joined === "") start = at.line + i;
-    if (/\\\s*$/.test(line) || depth(line) > 0) { joined = line.replace(/\\\s*$/, " "); return; }
+    if (/\\\s*$/.test(line) || depth(line) > 0) {
+      joined = line.replace(/\\\s*$/, " ");
+      return;
+    }
     joined = "";
     for (const part of splitStatements(line)) if (part.trim() !== "") statements.push(new Parser(part, { line: start, column: 1 }).statement());
   });
@@ -60,8 +76,15 @@ function scanQuotes(text: string, visit: (c: string, i: number) => boolean): voi
   let quote = "";
   for (let i = 0; i < text.length; i++) {
     const c = text[i] as string;
-    if (quote !== "") { if (c === "\\") i++; else if (c === quote) quote = ""; continue; }
-    if (c === '"' || c === "'") { quote = c; continue; }
+    if (quote !== "") {
+      if (c === "\\") i++;
+      else if (c === quote) quote = "";
+      continue;
+    }
+    if (c === '"' || c === "'") {
+      quote = c;
+      continue;
+    }
     if (visit(c, i)) return;
   }
 }
@@ -72,12 +95,19 @@ function stripComment(line: string): string {
 }
 function depth(line: string): number {
   let d = 0;
-  scanQuotes(line, (c) => { if ("([".includes(c)) d++; else if (")]".includes(c)) d--; return false; });
+  scanQuotes(line, (c) => {
+    if ("([".includes(c)) d++;
+    else if (")]".includes(c)) d--;
+    return false;
+  });
   return d;
 }
 function splitStatements(line: string): string[] {
   const cuts: number[] = [];
-  scanQuotes(line, (c, i) => { if (c === ";") cuts.push(i); return false; });
+  scanQuotes(line, (c, i) => {
+    if (c === ";") cuts.push(i);
+    return false;
+  });
   return [...cuts, line.length].map((end, k) => line.slice(k === 0 ? 0 : (cuts[k - 1] as number) + 1, end));
 }
 
@@ -104,7 +134,8 @@ class Parser {
   statement(): Statement {
     const word = this.#peek();
     if (this.#take("assert")) {
-      const from = this.#i, test = this.#or();
+      const from = this.#i,
+        test = this.#or();
       const until = this.#peek();
       const text = this.#text.slice(this.#lexemes[from]?.column ?? 0, until.kind === "end" ? undefined : until.column).trim();
       const message = this.#take(",") ? this.#expression() : undefined;
@@ -150,7 +181,8 @@ class Parser {
     return this.#take("not") ? { kind: "unary", operator: "not", operand: this.#not() } : this.#comparison();
   }
   #comparison(): Node {
-    const first = this.#binary(0), rest: [string, Node][] = [];
+    const first = this.#binary(0),
+      rest: [string, Node][] = [];
     for (;;) {
       const operator = this.#peek();
       if (operator.kind !== "op" || !["==", "!=", "<", "<=", ">", ">="].includes(operator.text)) break;
@@ -176,8 +208,14 @@ class Parser {
   }
   #atom(): Node {
     const t = this.#peek();
-    if (t.kind === "number") { this.#i++; return { kind: "constant", value: Number(t.text) }; }
-    if (t.kind === "string") { this.#i++; return { kind: "constant", value: t.text.slice(1, -1) }; }
+    if (t.kind === "number") {
+      this.#i++;
+      return { kind: "constant", value: Number(t.text) };
+    }
+    if (t.kind === "string") {
+      this.#i++;
+      return { kind: "constant", value: t.text.slice(1, -1) };
+    }
     if (t.text === "(") {
       this.#i++;
       if (this.#take(")")) return { kind: "tuple", items: [] };
@@ -200,7 +238,9 @@ class Parser {
     throw this.#error("a value");
   }
 
-  #peek(): Lexeme { return this.#lexemes[this.#i] ?? { kind: "end", text: "", column: 0 }; }
+  #peek(): Lexeme {
+    return this.#lexemes[this.#i] ?? { kind: "end", text: "", column: 0 };
+  }
   #take(text: string): boolean {
     const t = this.#peek();
     if (t.text !== text || t.kind === "string" || t.kind === "end") return false;
@@ -240,7 +280,10 @@ export class Interpreter {
         }
         if (s.kind === "assign") {
           const value = this.#value(s.value, s.line, lookup);
-          this.#names.set(s.name, s.operator === "" ? value : arithmetic(s.operator, this.#value({ kind: "name", name: s.name }, s.line, lookup), value, s.line));
+          this.#names.set(
+            s.name,
+            s.operator === "" ? value : arithmetic(s.operator, this.#value({ kind: "name", name: s.name }, s.line, lookup), value, s.line),
+          );
         }
       } catch (e) {
         if (!(e instanceof Missing)) throw e;
@@ -255,12 +298,28 @@ export class Interpreter {
     const seen = new Map<string, string>();
     const visit = (n: Node): void => {
       switch (n.kind) {
-        case "name": if (/^tcpi_/.test(n.name) || this.#names.has(n.name)) seen.set(n.name, this.#show(n, 0, lookup)); break;
-        case "unary": visit(n.operand); break;
-        case "binary": case "and": case "or": visit(n.left); visit(n.right); break;
-        case "compare": visit(n.first); for (const [, right] of n.rest) visit(right); break;
-        case "tuple": n.items.forEach(visit); break;
-        case "call": n.args.forEach(visit); break;
+        case "name":
+          if (/^tcpi_/.test(n.name) || this.#names.has(n.name)) seen.set(n.name, this.#show(n, 0, lookup));
+          break;
+        case "unary":
+          visit(n.operand);
+          break;
+        case "binary":
+        case "and":
+        case "or":
+          visit(n.left);
+          visit(n.right);
+          break;
+        case "compare":
+          visit(n.first);
+          for (const [, right] of n.rest) visit(right);
+          break;
+        case "tuple":
+          n.items.forEach(visit);
+          break;
+        case "call":
+          n.args.forEach(visit);
+          break;
         default:
       }
     };
@@ -280,7 +339,8 @@ export class Interpreter {
   #value(n: Node, line: number, lookup: Lookup): Value {
     const number = (m: Node): number => toNumber(this.#value(m, line, lookup), line);
     switch (n.kind) {
-      case "constant": return n.value;
+      case "constant":
+        return n.value;
       case "name": {
         const own = this.#names.get(n.name);
         if (own !== undefined) return own;
@@ -294,8 +354,14 @@ export class Interpreter {
         const v = number(n.operand);
         return n.operator === "-" ? -v : n.operator === "~" ? -v - 1 : v;
       }
-      case "and": { const left = this.#value(n.left, line, lookup); return truth(left) ? this.#value(n.right, line, lookup) : left; }
-      case "or": { const left = this.#value(n.left, line, lookup); return truth(left) ? left : this.#value(n.right, line, lookup); }
+      case "and": {
+        const left = this.#value(n.left, line, lookup);
+        return truth(left) ? this.#value(n.right, line, lookup) : left;
+      }
+      case "or": {
+        const left = this.#value(n.left, line, lookup);
+        return truth(left) ? left : this.#value(n.right, line, lookup);
+      }
       case "binary": {
         const left = this.#value(n.left, line, lookup);
         if (n.operator === "%" && typeof left === "string") return left; // a format string; only its text is of use here
@@ -310,7 +376,8 @@ export class Interpreter {
         }
         return true;
       }
-      case "tuple": return n.items.map((item) => this.#value(item, line, lookup));
+      case "tuple":
+        return n.items.map((item) => this.#value(item, line, lookup));
       case "call": {
         const f = FUNCTIONS[n.name];
         if (n.name === "str" || n.name === "hex" || n.name === "len") return String(n.args.map((a) => this.#show(a, line, lookup)));
@@ -329,27 +396,43 @@ function toNumber(v: Value, line: number): number {
 }
 function arithmetic(operator: string, left: Value, right: Value, line: number): Value {
   if (operator === "+" && typeof left === "string" && typeof right === "string") return left + right;
-  const a = toNumber(left, line), b = toNumber(right, line);
+  const a = toNumber(left, line),
+    b = toNumber(right, line);
   if (b === 0 && (operator === "/" || operator === "//" || operator === "%")) throw new CodeFailure(line, "ZeroDivisionError: division by zero");
   switch (operator) {
-    case "+": return a + b;
-    case "-": return a - b;
-    case "*": return a * b;
-    case "/": return a / b;
-    case "//": return Math.floor(a / b);
-    case "%": return a - b * Math.floor(a / b);
-    case "|": return Number(BigInt(a) | BigInt(b));
-    case "&": return Number(BigInt(a) & BigInt(b));
-    case "^": return Number(BigInt(a) ^ BigInt(b));
-    case "<<": return a * 2 ** b;
-    default: return Math.floor(a / 2 ** b);
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "/":
+      return a / b;
+    case "//":
+      return Math.floor(a / b);
+    case "%":
+      return a - b * Math.floor(a / b);
+    case "|":
+      return Number(BigInt(a) | BigInt(b));
+    case "&":
+      return Number(BigInt(a) & BigInt(b));
+    case "^":
+      return Number(BigInt(a) ^ BigInt(b));
+    case "<<":
+      return a * 2 ** b;
+    default:
+      return Math.floor(a / 2 ** b);
   }
 }
 function compare(operator: string, left: Value, right: Value, line: number): boolean {
   if (operator === "==" || operator === "!=") {
-    const same = typeof left === "object" || typeof right === "object" || typeof left === "string" || typeof right === "string" ? JSON.stringify(left) === JSON.stringify(right) : Number(left) === Number(right);
+    const same =
+      typeof left === "object" || typeof right === "object" || typeof left === "string" || typeof right === "string"
+        ? JSON.stringify(left) === JSON.stringify(right)
+        : Number(left) === Number(right);
     return same === (operator === "==");
   }
-  const a = toNumber(left, line), b = toNumber(right, line);
+  const a = toNumber(left, line),
+    b = toNumber(right, line);
   return operator === "<" ? a < b : operator === "<=" ? a <= b : operator === ">" ? a > b : a >= b;
 }

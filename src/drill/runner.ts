@@ -65,7 +65,8 @@ interface Pending {
 
 const EPHEMERAL = 40_000;
 /** How long an expected packet may be late before the wait is given up, and how long `*` waits, microseconds. */
-const GIVE_UP = 2_000_000, FOREVER = 600_000_000;
+const GIVE_UP = 2_000_000,
+  FOREVER = 600_000_000;
 const DEFAULT_TTL = 64;
 /** An instant that no timer is confused with zero at. */
 const START_MS = 1_000_000;
@@ -102,20 +103,40 @@ export class Runner {
     this.#o = options;
     const { profile } = options;
     this.#rules = { psh: options.strict, synOptionOrder: options.strict, compareWindow: profile.compareWindow, compareSynOptions: profile.compareSynOptions };
-    this.#settings = { options: profile.options, receiveDefault: undefined, sendDefault: undefined, synCookies: "auto", notSentLowAt: 0xffffffff, countState: (name) => this.#countState(name) };
+    this.#settings = {
+      options: profile.options,
+      receiveDefault: undefined,
+      sendDefault: undefined,
+      synCookies: "auto",
+      notSentLowAt: 0xffffffff,
+      countState: (name) => this.#countState(name),
+    };
   }
 
   /** Makes the host when the first event asks for one: commands before it say how; later ones are for new sockets only. */
   #start(): void {
-    const { profile, settings } = this.#o, options = this.#o;
+    const { profile, settings } = this.#o,
+      options = this.#o;
     this.#isStarted = true;
     this.#host = new Host({
-      address: settings.localIp, mtu: settings.mtu, options: this.#settings.options, synCookies: this.#settings.synCookies, startMs: options.startMs ?? START_MS,
-      sent: (frame) => this.#sent(frame), stepped: () => this.#stepped(), ...(options.event !== undefined && { event: options.event }),
+      address: settings.localIp,
+      mtu: settings.mtu,
+      options: this.#settings.options,
+      synCookies: this.#settings.synCookies,
+      startMs: options.startMs ?? START_MS,
+      sent: (frame) => this.#sent(frame),
+      stepped: () => this.#stepped(),
+      ...(options.event !== undefined && { event: options.event }),
     });
     const context: CallContext = {
-      host: this.#host, isLinux: profile.name !== "freebsd", compareBuffers: profile.compareBuffers, doublesBuffers: profile.doublesBuffers,
-      bindPort: settings.bindPort, connectPort: settings.connectPort, localAddress: settings.localIp, remoteAddress: settings.remoteIp,
+      host: this.#host,
+      isLinux: profile.name !== "freebsd",
+      compareBuffers: profile.compareBuffers,
+      doublesBuffers: profile.doublesBuffers,
+      bindPort: settings.bindPort,
+      connectPort: settings.connectPort,
+      localAddress: settings.localIp,
+      remoteAddress: settings.remoteIp,
       settings: () => this.#settings,
       connecting: (socket) => this.#connecting(socket),
     };
@@ -175,15 +196,24 @@ export class Runner {
     }
     this.#runTo(due);
     if (this.#host.now > due + tolerance) {
-      throw new Failure(event, "event late: the clock had passed its time, as a packet before it was met too late", formatTime(due), formatTime(this.#host.now));
+      throw new Failure(
+        event,
+        "event late: the clock had passed its time, as a packet before it was met too late",
+        formatTime(due),
+        formatTime(this.#host.now),
+      );
     }
     this.#lastScheduled = due;
     this.#lastInjected = injected;
     switch (action.kind) {
-      case "tcp": return this.#inject(event, action);
-      case "icmp": return this.#injectIcmp(action);
-      case "call": return this.#call(event, action, due, base);
-      case "command": return this.#command(action);
+      case "tcp":
+        return this.#inject(event, action);
+      case "icmp":
+        return this.#injectIcmp(action);
+      case "call":
+        return this.#call(event, action, due, base);
+      case "command":
+        return this.#command(action);
       case "code": {
         const skipped = this.#code.run(action.code, infoLookup(this.#info()));
         for (const text of skipped) this.#notes.push(`assert skipped, ${text}`);
@@ -226,7 +256,8 @@ export class Runner {
       this.#pending = undefined;
       this.#checkOutcome(p.event, p.call, outcome);
       const tolerance = this.#tolerance(p.endsAt - p.startedAt);
-      if (Math.abs(this.#host.now - p.endsAt) > tolerance) throw new Failure(p.event, `${p.call.name}() returned at the wrong time`, formatTime(p.endsAt), formatTime(this.#host.now));
+      if (Math.abs(this.#host.now - p.endsAt) > tolerance)
+        throw new Failure(p.event, `${p.call.name}() returned at the wrong time`, formatTime(p.endsAt), formatTime(this.#host.now));
     } catch (e) {
       this.#pending = undefined;
       if (e instanceof Failure) this.#pendingFailure = e;
@@ -238,7 +269,11 @@ export class Runner {
   /** Lets time pass, waking blocking calls at their own deadlines. */
   #runTo(until: number, stop: () => boolean = () => false): void {
     const halt = (): boolean => stop() || this.#pendingFailure !== undefined;
-    for (let deadline = this.#pending?.started.deadline; deadline !== undefined && deadline < until && deadline >= this.#host.now; deadline = this.#pending?.started.deadline) {
+    for (
+      let deadline = this.#pending?.started.deadline;
+      deadline !== undefined && deadline < until && deadline >= this.#host.now;
+      deadline = this.#pending?.started.deadline
+    ) {
       const before = this.#pending;
       this.#host.run(deadline, halt);
       if (halt()) break;
@@ -259,7 +294,11 @@ export class Runner {
 
   /** The connection that an injected packet belongs to; a listener, a bound socket or none gets a new one. */
   #flowForInjection(): Flow {
-    this.#flow ??= this.#newFlow(this.#socket?.bound?.port ?? this.#o.settings.bindPort, this.#nextPort++, this.#socket?.bound?.address ?? this.#o.settings.localIp);
+    this.#flow ??= this.#newFlow(
+      this.#socket?.bound?.port ?? this.#o.settings.bindPort,
+      this.#nextPort++,
+      this.#socket?.bound?.address ?? this.#o.settings.localIp,
+    );
     return this.#flow;
   }
 
@@ -300,9 +339,18 @@ export class Runner {
     // As long as our own SYN is unanswered, the peer's next SYN may begin anywhere.
     flow.noteInjected(action.seq, action.flags, this.#connection()?.state === "SYN-SENT");
     const packet: Packet = {
-      source: flow.remoteAddress, destination: flow.localAddress, sourcePort: action.ports?.source ?? flow.remotePort, destinationPort: action.ports?.destination ?? flow.localPort,
-      sequence: flow.sequenceIn(action.seq, action.flags), acknowledgment: flow.acknowledgmentIn(action.ack, action.flags), flags: action.flags,
-      window: action.window ?? 0, urgent: action.urgent, options: this.#optionsIn(event, flow, action), length: action.seq.length, ...ipFields(action.ip),
+      source: flow.remoteAddress,
+      destination: flow.localAddress,
+      sourcePort: action.ports?.source ?? flow.remotePort,
+      destinationPort: action.ports?.destination ?? flow.localPort,
+      sequence: flow.sequenceIn(action.seq, action.flags),
+      acknowledgment: flow.acknowledgmentIn(action.ack, action.flags),
+      flags: action.flags,
+      window: action.window ?? 0,
+      urgent: action.urgent,
+      options: this.#optionsIn(event, flow, action),
+      length: action.seq.length,
+      ...ipFields(action.ip),
     };
     this.#o.trace?.(`${formatTime(this.#host.now)} < ${action.text.replace(/^<\s*/, "")}`);
     const { mss } = this.#o.settings;
@@ -324,11 +372,32 @@ export class Runner {
     // [0:0(0)] quotes the SYN, all else is relative to the ISN: both come out as ISN + number.
     const sequence = action.quoted.mode === "absolute" ? action.quoted.first : flow.localToWire(action.quoted.first);
     const quoted: Packet = {
-      source: flow.localAddress, destination: flow.remoteAddress, sourcePort: flow.localPort, destinationPort: flow.remotePort, sequence, acknowledgment: 0, flags: 16, window: 0, urgent: 0, options: [],
-      length: Math.min(action.quoted.length, 1_460), tos: 0, ttl: DEFAULT_TTL,
+      source: flow.localAddress,
+      destination: flow.remoteAddress,
+      sourcePort: flow.localPort,
+      destinationPort: flow.remotePort,
+      sequence,
+      acknowledgment: 0,
+      flags: 16,
+      window: 0,
+      urgent: 0,
+      options: [],
+      length: Math.min(action.quoted.length, 1_460),
+      tos: 0,
+      ttl: DEFAULT_TTL,
     };
     this.#o.trace?.(`${formatTime(this.#host.now)} < ${action.text.replace(/^<\s*/, "")}`);
-    this.#host.inject(encodeIcmp({ source: flow.remoteAddress, destination: flow.localAddress, type: action.type, code: action.code, mtu: action.mtu ?? 0, quoted, ...ipFields(action.ip) }));
+    this.#host.inject(
+      encodeIcmp({
+        source: flow.remoteAddress,
+        destination: flow.localAddress,
+        type: action.type,
+        code: action.code,
+        mtu: action.mtu ?? 0,
+        quoted,
+        ...ipFields(action.ip),
+      }),
+    );
   }
 
   /** Drops what belongs to another connection from the head of the queue. */
@@ -362,7 +431,8 @@ export class Runner {
     const wanted = want.text.replace(/^>\s*/, "");
     const limit = this.#host.now + (anyTime ? FOREVER : Math.max(0, latest - this.#host.now) + GIVE_UP);
     const first = this.#take(limit);
-    if (first === undefined) throw new Failure(event, anyTime ? `no packet in ${FOREVER / 1e6} s` : `no packet came until ${formatTime(this.#host.now)}`, wanted, "nothing");
+    if (first === undefined)
+      throw new Failure(event, anyTime ? `no packet in ${FOREVER / 1e6} s` : `no packet came until ${formatTime(this.#host.now)}`, wanted, "nothing");
     const flow = this.#flow as Flow;
     let got = first;
     if (!this.#o.settings.strictSegments) {
@@ -381,23 +451,34 @@ export class Runner {
     if (got.fault !== undefined) throw new Failure(event, `the packet has ${got.fault}`, wanted, shown());
     flow.noteCaptured(got, want.seq.mode === "mapped" ? want.seq.first : 0);
     const mapped = flow.toScript(got);
-    const inNumbers: Packet = { ...mapped, ...(want.seq.mode === "absolute" && { sequence: got.sequence }), ...(want.ack?.absolute === true && { acknowledgment: got.acknowledgment }) };
+    const inNumbers: Packet = {
+      ...mapped,
+      ...(want.seq.mode === "absolute" && { sequence: got.sequence }),
+      ...(want.ack?.absolute === true && { acknowledgment: got.acknowledgment }),
+    };
     const why = mismatch(want, inNumbers, this.#rules) ?? this.#stampMismatch(flow, want, got);
     if (why !== undefined) throw new Failure(event, why, wanted, shown());
     if (!anyTime && (got.at < due - tolerance || got.at > latest + tolerance)) {
       const when = latest > due ? `${formatTime(due)} to ${formatTime(latest)}` : formatTime(due);
-      throw new Failure(event, `time differs: the packet came ${got.at < due ? "too early" : "too late"} (tolerance ${formatTime(tolerance)})`, when, formatTime(got.at));
+      throw new Failure(
+        event,
+        `time differs: the packet came ${got.at < due ? "too early" : "too late"} (tolerance ${formatTime(tolerance)})`,
+        when,
+        formatTime(got.at),
+      );
     }
   }
 
   /** Language §6.4. */
   #stampMismatch(flow: Flow, want: TcpAction, got: Captured): string | undefined {
-    const wanted = stampOf(want.options), live = stampOf(got.options);
+    const wanted = stampOf(want.options),
+      live = stampOf(got.options);
     if (wanted === undefined || live === undefined) return undefined;
     const tick = this.#o.settings.stampTickUs;
     if (tick > 0 && flow.stampOffset !== undefined) {
       const off = Math.abs((live.val - wanted.val - flow.stampOffset) | 0) * tick;
-      if (off > this.#tolerance(this.#host.now)) return `timestamp differs by ${formatTime(off)}: wanted val ${wanted.val}, got val ${(live.val - flow.stampOffset) >>> 0}`;
+      if (off > this.#tolerance(this.#host.now))
+        return `timestamp differs by ${formatTime(off)}: wanted val ${wanted.val}, got val ${(live.val - flow.stampOffset) >>> 0}`;
     }
     flow.noteStamp(wanted.val, live.val);
     return wanted.ecr === live.ecr ? undefined : `timestamp echo differs: wanted ecr ${wanted.ecr}, got ecr ${live.ecr}`;
@@ -425,7 +506,8 @@ export class Runner {
     const p = this.#pending;
     if (p === undefined) return;
     this.#runTo(Math.min(this.#host.now + most, Math.max(this.#host.now, p.endsAt + GIVE_UP)), () => this.#pending === undefined);
-    if (this.#pending !== undefined) throw new Failure(p.event, `${p.call.name}() has not returned`, formatTime(p.endsAt), `nothing until ${formatTime(this.#host.now)}`);
+    if (this.#pending !== undefined)
+      throw new Failure(p.event, `${p.call.name}() has not returned`, formatTime(p.endsAt), `nothing until ${formatTime(this.#host.now)}`);
   }
 
   #checkOutcome(event: ScriptEvent, call: CallAction, outcome: Outcome): void {
@@ -453,7 +535,12 @@ export class Runner {
       return;
     }
     if (wanted !== undefined && wanted !== outcome.value) throw new Failure(event, `${call.name}() returned another value`, describe(wanted, call.errno), got);
-    if (outcome.value === -1 && call.errno !== undefined && outcome.errno !== undefined && errnoNumber(call.errno, event) !== errnoNumber(outcome.errno, event)) {
+    if (
+      outcome.value === -1 &&
+      call.errno !== undefined &&
+      outcome.errno !== undefined &&
+      errnoNumber(call.errno, event) !== errnoNumber(outcome.errno, event)
+    ) {
       throw new Failure(event, `${call.name}() failed otherwise`, describe(-1, call.errno), got);
     }
     if (outcome.value >= 0 && call.errno !== undefined) throw new Failure(event, `${call.name}() succeeded`, describe(-1, call.errno), got);

@@ -23,10 +23,40 @@ export interface RunSettings {
 
 /** Options that have no meaning without a wire, an interface or a shell. */
 const IGNORED = new Set([
-  "gateway_ip", "netmask_ip", "send_omit_free", "verbose", "dry_run", "debug", "code_command", "code_format", "code_sockopt", "init_scripts", "persistent_tun_dev", "tun_dev", "speed", "define", "D",
-  "so_filename", "so_flags", "quiet", "no_cleanup", "use_expect", "is_anyip", "live_local_ip",
+  "gateway_ip",
+  "netmask_ip",
+  "send_omit_free",
+  "verbose",
+  "dry_run",
+  "debug",
+  "code_command",
+  "code_format",
+  "code_sockopt",
+  "init_scripts",
+  "persistent_tun_dev",
+  "tun_dev",
+  "speed",
+  "define",
+  "D",
+  "so_filename",
+  "so_flags",
+  "quiet",
+  "no_cleanup",
+  "use_expect",
+  "is_anyip",
+  "live_local_ip",
 ]);
-const OUT_OF_SCOPE = new Set(["udp_encapsulation", "udp_encaps", "tcp_md5_secret", "psp_udp_port", "wire_client", "wire_server", "wire_server_ip", "wire_client_dev", "wire_server_dev"]);
+const OUT_OF_SCOPE = new Set([
+  "udp_encapsulation",
+  "udp_encaps",
+  "tcp_md5_secret",
+  "psp_udp_port",
+  "wire_client",
+  "wire_server",
+  "wire_server_ip",
+  "wire_client_dev",
+  "wire_server_dev",
+]);
 
 export function readSettings(script: Script, profile: Profile, caller: ReadonlyMap<string, string> = new Map()): RunSettings {
   const given = new Map<string, ScriptOption>();
@@ -45,11 +75,13 @@ export function readSettings(script: Script, profile: Profile, caller: ReadonlyM
     const o = given.get(name);
     if (o === undefined) return dflt;
     const n = Number(o.value);
-    if (o.value === "" || !Number.isFinite(n) || n < least || n > most) throw new ScriptError(o, `--${name}: "${o.value}" is not a number from ${least} to ${most}`);
+    if (o.value === "" || !Number.isFinite(n) || n < least || n > most)
+      throw new ScriptError(o, `--${name}: "${o.value}" is not a number from ${least} to ${most}`);
     return n;
   };
   const address = (name: string, dflt: string): string => {
-    const o = given.get(name), text = o?.value.split("/")[0] ?? dflt;
+    const o = given.get(name),
+      text = o?.value.split("/")[0] ?? dflt;
     if (text.includes(":")) throw new Unsupported(o as ScriptOption, "IPv6 is not supported");
     if (parseAddress(text) === undefined) throw new ScriptError(o as ScriptOption, `--${name}: "${text}" is not an IPv4 address`);
     return text;
@@ -58,14 +90,32 @@ export function readSettings(script: Script, profile: Profile, caller: ReadonlyM
   return {
     toleranceUs: number("tolerance_usecs", 4_000, 0, 1e9),
     tolerancePercent: number("tolerance_percent", profile.tolerancePercent, 0, 100),
-    mtu: number("mtu", 1_500, 68, 65_535), mss: number("mss", 0, 0, 65_535),
-    stampTickUs: number("tcp_ts_tick_usecs", 0, 0, 1e7), stampEcrScaled: given.has("tcp_ts_ecr_scaled"), strictSegments: given.has("strict_segments"),
-    localIp: address("local_ip", "192.168.0.1"), remoteIp: address("remote_ip", "192.0.2.1"),
-    bindPort: number("bind_port", 8_080, 1, 65_535), connectPort: number("connect_port", 8_080, 1, 65_535),
-    nonFatalPacket: nonFatal.some((n) => n.startsWith("packet")), nonFatalCall: nonFatal.some((n) => n.startsWith("syscall")),
+    mtu: number("mtu", 1_500, 68, 65_535),
+    mss: number("mss", 0, 0, 65_535),
+    stampTickUs: number("tcp_ts_tick_usecs", 0, 0, 1e7),
+    stampEcrScaled: given.has("tcp_ts_ecr_scaled"),
+    strictSegments: given.has("strict_segments"),
+    localIp: address("local_ip", "192.168.0.1"),
+    remoteIp: address("remote_ip", "192.0.2.1"),
+    bindPort: number("bind_port", 8_080, 1, 65_535),
+    connectPort: number("connect_port", 8_080, 1, 65_535),
+    nonFatalPacket: nonFatal.some((n) => n.startsWith("packet")),
+    nonFatalCall: nonFatal.some((n) => n.startsWith("syscall")),
   };
 }
 
 const KNOWN = new Set([
-  "ip_version", "tolerance_usecs", "tolerance_percent", "mtu", "mss", "tcp_ts_tick_usecs", "tcp_ts_ecr_scaled", "strict_segments", "local_ip", "remote_ip", "bind_port", "connect_port", "non_fatal",
+  "ip_version",
+  "tolerance_usecs",
+  "tolerance_percent",
+  "mtu",
+  "mss",
+  "tcp_ts_tick_usecs",
+  "tcp_ts_ecr_scaled",
+  "strict_segments",
+  "local_ip",
+  "remote_ip",
+  "bind_port",
+  "connect_port",
+  "non_fatal",
 ]);

@@ -10,8 +10,14 @@ import { CONSTANTS } from "./constants.js";
 import { UNREACHABLE_ERRNO } from "./icmp-names.js";
 
 const bit = (name: string): number => CONSTANTS[name] as number;
-export const POLLIN = bit("POLLIN"), POLLPRI = bit("POLLPRI"), POLLOUT = bit("POLLOUT"), POLLERR = bit("POLLERR"), POLLHUP = bit("POLLHUP"), POLLRDHUP = bit("POLLRDHUP");
-const POLLRDNORM = bit("POLLRDNORM"), POLLWRNORM = bit("POLLWRNORM");
+export const POLLIN = bit("POLLIN"),
+  POLLPRI = bit("POLLPRI"),
+  POLLOUT = bit("POLLOUT"),
+  POLLERR = bit("POLLERR"),
+  POLLHUP = bit("POLLHUP"),
+  POLLRDHUP = bit("POLLRDHUP");
+const POLLRDNORM = bit("POLLRDNORM"),
+  POLLWRNORM = bit("POLLWRNORM");
 
 export class Socket implements ConnectionUser {
   nonBlocking: boolean;
@@ -82,13 +88,19 @@ export class Socket implements ConnectionUser {
     const icmp = conn.tcb.icmpError;
     const unreachable = icmp !== undefined && icmp.type === ICMP_UNREACHABLE ? UNREACHABLE_ERRNO[icmp.code] : undefined;
     switch (by) {
-      case "refused": return "ECONNREFUSED";
+      case "refused":
+        return "ECONNREFUSED";
       // A peer that has sent FIN already: what breaks is our writing (Linux's tcp_reset).
-      case "reset": return this.#isLinux && conn.ended && !conn.tcb.closing ? "EPIPE" : "ECONNRESET";
-      case "timeout": return this.#isLinux ? (unreachable ?? "ETIMEDOUT") : "ETIMEDOUT";
-      case "unreachable": return unreachable ?? "EHOSTUNREACH";
-      case "limit": return "ENOBUFS";
-      default: return undefined;
+      case "reset":
+        return this.#isLinux && conn.ended && !conn.tcb.closing ? "EPIPE" : "ECONNRESET";
+      case "timeout":
+        return this.#isLinux ? (unreachable ?? "ETIMEDOUT") : "ETIMEDOUT";
+      case "unreachable":
+        return unreachable ?? "EHOSTUNREACH";
+      case "limit":
+        return "ENOBUFS";
+      default:
+        return undefined;
     }
   }
 
@@ -99,7 +111,9 @@ export class Socket implements ConnectionUser {
   }
 
   /** The other side has no more to say, or we do not want to hear it. */
-  get isAtEnd(): boolean { return this.shutRead || this.isClosed || this.conn?.ended === true; }
+  get isAtEnd(): boolean {
+    return this.shutRead || this.isClosed || this.conn?.ended === true;
+  }
 
   /** Octets written and not yet sent. */
   get notSent(): number {
@@ -141,7 +155,8 @@ export class Socket implements ConnectionUser {
   apply(conn: Connection): void {
     if (this.noDelay) conn.setNoDelay(true);
     if (this.cork) conn.setCork(true);
-    if (this.keepAlive || this.keepIdle !== undefined || this.keepInterval !== undefined || this.keepCount !== undefined) conn.setKeepAlive(this.keepAlive, this.keepIdle, this.keepInterval, this.keepCount);
+    if (this.keepAlive || this.keepIdle !== undefined || this.keepInterval !== undefined || this.keepCount !== undefined)
+      conn.setKeepAlive(this.keepAlive, this.keepIdle, this.keepInterval, this.keepCount);
     if (this.userTimeout > 0) conn.setUserTimeout(this.userTimeout);
   }
 

@@ -49,7 +49,13 @@ const ok = (value = 0): Outcome => ({ value });
 const fail = (errno: string): Outcome => ({ value: -1, errno });
 const now = (outcome: Outcome): Started => ({ attempt: () => outcome });
 const c = (name: string): number => CONSTANTS[name] as number;
-const NONBLOCK = c("SOCK_NONBLOCK"), MSG_PEEK = c("MSG_PEEK"), MSG_DONTWAIT = c("MSG_DONTWAIT"), MSG_MORE = c("MSG_MORE"), MSG_WAITALL = c("MSG_WAITALL"), MSG_OOB = c("MSG_OOB"), MSG_EOR = c("MSG_EOR");
+const NONBLOCK = c("SOCK_NONBLOCK"),
+  MSG_PEEK = c("MSG_PEEK"),
+  MSG_DONTWAIT = c("MSG_DONTWAIT"),
+  MSG_MORE = c("MSG_MORE"),
+  MSG_WAITALL = c("MSG_WAITALL"),
+  MSG_OOB = c("MSG_OOB"),
+  MSG_EOR = c("MSG_EOR");
 
 type Handler = (a: Args) => Started;
 
@@ -121,7 +127,8 @@ export class Syscalls {
   };
 
   #fd(a: Args, index = 0): Socket {
-    const fd = a.number(index, "a descriptor"), open = this.#open.get(fd);
+    const fd = a.number(index, "a descriptor"),
+      open = this.#open.get(fd);
     if (open === undefined) throw new ScriptError(a.at(index) ?? a.position, `descriptor ${fd} is not open`);
     if (!(open instanceof Socket)) throw new ScriptError(a.at(index) ?? a.position, `descriptor ${fd} is not a socket`);
     return open;
@@ -157,7 +164,8 @@ export class Syscalls {
 
   #bind(a: Args): Started {
     a.count(3);
-    const s = this.#fd(a), spelled = this.#address(a.at(1));
+    const s = this.#fd(a),
+      spelled = this.#address(a.at(1));
     if (s.bound !== undefined || s.conn !== undefined) return now(fail("EINVAL"));
     s.bound = { address: spelled?.address, port: spelled?.port ?? this.#ctx.bindPort };
     return now(ok());
@@ -174,19 +182,28 @@ export class Syscalls {
 
   #listen(a: Args): Started {
     a.count(2);
-    const s = this.#fd(a), backlog = a.number(1, "the backlog");
+    const s = this.#fd(a),
+      backlog = a.number(1, "the backlog");
     if (s.conn !== undefined) return now(fail("EINVAL"));
     if (s.listener !== undefined) return now(ok());
     try {
-      s.listener = this.#ctx.host.stack.listen({ ...(s.bound?.address !== undefined && { address: s.bound.address }), port: s.bound?.port ?? 0, backlog: Math.max(1, backlog) + 1, options: this.#options(s) }, (conn) => {
-        const child = new Socket(false, this.#ctx.isLinux);
-        child.inherit(s);
-        child.conn = conn;
-        child.finishedAt = this.#ctx.host.now;
-        child.apply(conn);
-        s.finished.push(child);
-        return child;
-      });
+      s.listener = this.#ctx.host.stack.listen(
+        {
+          ...(s.bound?.address !== undefined && { address: s.bound.address }),
+          port: s.bound?.port ?? 0,
+          backlog: Math.max(1, backlog) + 1,
+          options: this.#options(s),
+        },
+        (conn) => {
+          const child = new Socket(false, this.#ctx.isLinux);
+          child.inherit(s);
+          child.conn = conn;
+          child.finishedAt = this.#ctx.host.now;
+          child.apply(conn);
+          s.finished.push(child);
+          return child;
+        },
+      );
       s.bound ??= { address: undefined, port: (s.listener as Listener).port as number };
     } catch (e) {
       if (e instanceof StackError) return now(fail(e.code));
@@ -211,7 +228,8 @@ export class Syscalls {
 
   #connect(a: Args): Started {
     a.count(3);
-    const s = this.#fd(a), spelled = this.#address(a.at(1));
+    const s = this.#fd(a),
+      spelled = this.#address(a.at(1));
     if (s.listener !== undefined) return now(fail("EISCONN"));
     if (s.conn !== undefined) {
       if (s.isConnecting) return s.nonBlocking ? now(fail("EALREADY")) : this.#connected(s);
@@ -222,10 +240,15 @@ export class Syscalls {
       s.isClosed = false;
     }
     try {
-      s.conn = this.#ctx.host.stack.connect({
-        remoteAddress: spelled?.address ?? this.#ctx.remoteAddress, remotePort: spelled?.port ?? this.#ctx.connectPort,
-        ...(s.bound !== undefined && { localPort: s.bound.port, ...(s.bound.address !== undefined && { localAddress: s.bound.address }) }), options: this.#options(s),
-      }, s);
+      s.conn = this.#ctx.host.stack.connect(
+        {
+          remoteAddress: spelled?.address ?? this.#ctx.remoteAddress,
+          remotePort: spelled?.port ?? this.#ctx.connectPort,
+          ...(s.bound !== undefined && { localPort: s.bound.port, ...(s.bound.address !== undefined && { localAddress: s.bound.address }) }),
+          options: this.#options(s),
+        },
+        s,
+      );
     } catch (e) {
       if (e instanceof StackError) return now(fail(e.code));
       throw e;
@@ -246,8 +269,10 @@ export class Syscalls {
   }
 
   #vectorLength(a: Args): number {
-    const list = a.at(1), total = iovecLength(list, a.position);
-    if (list?.kind === "list" && a.number(2, "the count") !== list.items.length) throw new ScriptError(a.at(2) ?? a.position, `the list has ${list.items.length} buffers`);
+    const list = a.at(1),
+      total = iovecLength(list, a.position);
+    if (list?.kind === "list" && a.number(2, "the count") !== list.items.length)
+      throw new ScriptError(a.at(2) ?? a.position, `the list has ${list.items.length} buffers`);
     return total;
   }
   #messageLength(a: Args): number {
@@ -255,7 +280,8 @@ export class Syscalls {
     const iov = fields?.find((f) => f.name === "msg_iov");
     if (iov === undefined) throw new ScriptError(a.at(1) ?? a.position, "wanted a message such as {msg_iov(1)=[{..., 1000}], msg_flags=0}");
     const count = iov.args[0];
-    if (iov.value.kind === "list" && count !== undefined && numberOf(count, "the count", a.position) !== iov.value.items.length) throw new ScriptError(count, `msg_iov has ${iov.value.items.length} buffers`);
+    if (iov.value.kind === "list" && count !== undefined && numberOf(count, "the count", a.position) !== iov.value.items.length)
+      throw new ScriptError(count, `msg_iov has ${iov.value.items.length} buffers`);
     if (fields?.some((f) => f.name === "msg_control")) throw new Unsupported(a.position, "control messages are not supported");
     return iovecLength(iov.value, a.position);
   }
@@ -317,7 +343,8 @@ export class Syscalls {
 
   #shutdown(a: Args): Started {
     a.count(2);
-    const s = this.#fd(a), how = a.number(1, "what to shut down");
+    const s = this.#fd(a),
+      how = a.number(1, "what to shut down");
     if (how < 0 || how > 2) return now(fail("EINVAL"));
     if (s.listener !== undefined) {
       s.listener.close();
@@ -335,7 +362,8 @@ export class Syscalls {
 
   #close(a: Args): Started {
     a.count(1);
-    const fd = a.number(0, "a descriptor"), open = this.#open.get(fd);
+    const fd = a.number(0, "a descriptor"),
+      open = this.#open.get(fd);
     if (open === undefined) throw new ScriptError(a.at(0) ?? a.position, `descriptor ${fd} is not open`);
     this.#open.delete(fd);
     for (const other of this.#open.values()) if (other instanceof Epoll && open instanceof Socket) other.forget(open);
@@ -361,24 +389,41 @@ export class Syscalls {
   }
 
   #fcntl(a: Args): Started {
-    const s = this.#fd(a), command = a.number(1, "the command");
+    const s = this.#fd(a),
+      command = a.number(1, "the command");
     switch (command) {
-      case c("F_GETFL"): return now(ok(c("O_RDWR") | (s.nonBlocking ? c("O_NONBLOCK") : 0)));
-      case c("F_SETFL"): s.nonBlocking = (a.number(2, "the flags") & c("O_NONBLOCK")) !== 0; return now(ok());
-      case c("F_GETFD"): case c("F_SETFD"): return now(ok());
-      default: throw new ScriptError(a.at(1) ?? a.position, "wanted F_GETFL or F_SETFL");
+      case c("F_GETFL"):
+        return now(ok(c("O_RDWR") | (s.nonBlocking ? c("O_NONBLOCK") : 0)));
+      case c("F_SETFL"):
+        s.nonBlocking = (a.number(2, "the flags") & c("O_NONBLOCK")) !== 0;
+        return now(ok());
+      case c("F_GETFD"):
+      case c("F_SETFD"):
+        return now(ok());
+      default:
+        throw new ScriptError(a.at(1) ?? a.position, "wanted F_GETFL or F_SETFL");
     }
   }
 
   #ioctl(a: Args): Started {
-    const s = this.#fd(a), request = a.number(1, "the request");
+    const s = this.#fd(a),
+      request = a.number(1, "the request");
     let found: number;
     switch (request) {
-      case c("SIOCINQ"): found = s.conn?.readable ?? 0; break;
-      case c("SIOCOUTQ"): found = s.conn?.sendQueued ?? 0; break;
-      case c("SIOCOUTQNSD"): found = s.notSent; break;
-      case c("FIONBIO"): s.nonBlocking = a.number(2, "the value") !== 0; return now(ok());
-      default: throw new Unsupported(a.position, "this ioctl is not supported");
+      case c("SIOCINQ"):
+        found = s.conn?.readable ?? 0;
+        break;
+      case c("SIOCOUTQ"):
+        found = s.conn?.sendQueued ?? 0;
+        break;
+      case c("SIOCOUTQNSD"):
+        found = s.notSent;
+        break;
+      case c("FIONBIO"):
+        s.nonBlocking = a.number(2, "the value") !== 0;
+        return now(ok());
+      default:
+        throw new Unsupported(a.position, "this ioctl is not supported");
     }
     if (!isEllipsis(a.at(2))) expectEqual("ioctl value", a.number(2, "the value"), found);
     return now(ok());
@@ -386,7 +431,8 @@ export class Syscalls {
 
   #poll(a: Args): Started {
     a.count(3);
-    const list = a.at(0), timeout = a.number(2, "the timeout");
+    const list = a.at(0),
+      timeout = a.number(2, "the timeout");
     if (list?.kind !== "list") throw new ScriptError(list ?? a.position, "wanted a list such as [{fd=4, events=POLLIN, revents=POLLIN}]");
     const entries = list.items.map((item) => {
       const fields = fieldsOf(item);
@@ -405,26 +451,40 @@ export class Syscalls {
         const found = entries.map((e) => e.socket.readiness(time) & (e.events | POLLERR | POLLHUP));
         const count = found.filter((mask) => mask !== 0).length;
         if (count === 0 && time < deadline) return undefined;
-        entries.forEach((e, i) => { if (e.revents !== undefined) expectMask(`revents of ${e.fd}`, "POLL", e.revents, found[i] as number); });
+        entries.forEach((e, i) => {
+          if (e.revents !== undefined) expectMask(`revents of ${e.fd}`, "POLL", e.revents, found[i] as number);
+        });
         return ok(count);
       },
     };
   }
 
   #epoll(a: Args): Epoll {
-    const fd = a.number(0, "a descriptor"), open = this.#open.get(fd);
+    const fd = a.number(0, "a descriptor"),
+      open = this.#open.get(fd);
     if (!(open instanceof Epoll)) throw new ScriptError(a.at(0) ?? a.position, `descriptor ${fd} is not one of epoll_create()`);
     return open;
   }
   #epollControl(a: Args): Started {
-    const epoll = this.#epoll(a), fields = fieldsOf(a.at(3));
-    const socket = this.#fd(a, 2), op = a.number(1, "the operation");
+    const epoll = this.#epoll(a),
+      fields = fieldsOf(a.at(3));
+    const socket = this.#fd(a, 2),
+      op = a.number(1, "the operation");
     const data = fields?.get("fd") ?? fields?.get("ptr") ?? fields?.get("u32") ?? fields?.get("u64");
-    const errno = epoll.control(op, socket, fields?.has("events") ? numberOf(fields.get("events"), "events", a.position) : 0, data === undefined ? 0 : numberOf(data, "data", a.position), this.#ctx.host.now);
+    const errno = epoll.control(
+      op,
+      socket,
+      fields?.has("events") ? numberOf(fields.get("events"), "events", a.position) : 0,
+      data === undefined ? 0 : numberOf(data, "data", a.position),
+      this.#ctx.host.now,
+    );
     return now(errno === undefined ? ok() : fail(errno));
   }
   #epollWait(a: Args): Started {
-    const epoll = this.#epoll(a), wanted = a.at(1), most = a.number(2, "the most events"), timeout = a.number(3, "the timeout");
+    const epoll = this.#epoll(a),
+      wanted = a.at(1),
+      most = a.number(2, "the most events"),
+      timeout = a.number(3, "the timeout");
     const items = wanted === undefined || isEllipsis(wanted) ? undefined : wanted.kind === "list" ? wanted.items : [wanted];
     const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.#ctx.host.now + timeout * 1_000;
     return {
@@ -455,15 +515,20 @@ export class Args {
     this.call = call;
     this.position = position;
   }
-  at(i: number): Expression | undefined { return this.call.args[i]; }
+  at(i: number): Expression | undefined {
+    return this.call.args[i];
+  }
   count(n: number): void {
     if (this.call.args.length !== n) throw new ScriptError(this.position, `${this.call.name}() takes ${n} arguments, got ${this.call.args.length}`);
   }
-  number(i: number, what: string): number { return numberOf(this.at(i), what, this.position); }
+  number(i: number, what: string): number {
+    return numberOf(this.at(i), what, this.position);
+  }
   length(i: number): number {
     const n = this.number(i, "the length");
     const buffer = this.at(i - 1);
-    if (buffer !== undefined && (buffer.kind === "number" || (buffer.kind === "name" && buffer.name === "NULL"))) throw new Unsupported(buffer, "a null buffer is not supported");
+    if (buffer !== undefined && (buffer.kind === "number" || (buffer.kind === "name" && buffer.name === "NULL")))
+      throw new Unsupported(buffer, "a null buffer is not supported");
     if (n < 0) throw new ScriptError(this.at(i) ?? this.position, "a length cannot be negative");
     return n;
   }
@@ -473,7 +538,9 @@ export function expectEqual(what: string, wanted: number, got: number): void {
   if (wanted !== got) throw new Mismatch(`${what} differs`, `${wanted}`, `${got}`);
 }
 export function maskText(prefix: string, mask: number): string {
-  const names = Object.entries(CONSTANTS).filter(([name, bit]) => name.startsWith(prefix) && name.length > prefix.length && !/_/.test(name) && bit !== 0 && (mask & bit) !== 0).map(([name]) => name);
+  const names = Object.entries(CONSTANTS)
+    .filter(([name, bit]) => name.startsWith(prefix) && name.length > prefix.length && !/_/.test(name) && bit !== 0 && (mask & bit) !== 0)
+    .map(([name]) => name);
   return names.length === 0 ? `${mask}` : names.join("|");
 }
 function expectMask(what: string, prefix: string, wanted: number, got: number): void {
@@ -487,4 +554,25 @@ export function errnoNumber(name: string, at: Position): number {
   return n;
 }
 
-const OTHER_CALLS = new Set(["pipe", "splice", "sendfile", "open", "mmap", "munmap", "cap_set", "usleep", "select", "ppoll", "pselect", "sysconf", "getsockname", "getpeername", "dup", "socketpair", "unlink", "vmsplice", "tee", "madvise"]);
+const OTHER_CALLS = new Set([
+  "pipe",
+  "splice",
+  "sendfile",
+  "open",
+  "mmap",
+  "munmap",
+  "cap_set",
+  "usleep",
+  "select",
+  "ppoll",
+  "pselect",
+  "sysconf",
+  "getsockname",
+  "getpeername",
+  "dup",
+  "socketpair",
+  "unlink",
+  "vmsplice",
+  "tee",
+  "madvise",
+]);

@@ -14,11 +14,13 @@ export function numberOf(e: Expression | undefined, what: string, at: { line: nu
 /** undefined for what is not a number: a string, a list, `...`. */
 export function tryNumber(e: Expression): number | undefined {
   switch (e.kind) {
-    case "number": return e.value;
+    case "number":
+      return e.value;
     case "name": {
       const value = CONSTANTS[e.name] ?? ERRNO[e.name] ?? INFO_CONSTANTS[e.name];
       if (value !== undefined) return value;
-      if (OUT_OF_SCOPE.has(e.name) || /^(SCTP|MPTCP|IPPROTO_MPTCP|UDP|TCP_FASTOPEN|TCP_MD5|TCP_AO|SOF_|SO_EE_|SCM_)/.test(e.name)) throw new Unsupported(e, `${e.name} is not supported`);
+      if (OUT_OF_SCOPE.has(e.name) || /^(SCTP|MPTCP|IPPROTO_MPTCP|UDP|TCP_FASTOPEN|TCP_MD5|TCP_AO|SOF_|SO_EE_|SCM_)/.test(e.name))
+        throw new Unsupported(e, `${e.name} is not supported`);
       throw new ScriptError(e, `unknown name "${e.name}"`);
     }
     case "or": {
@@ -30,22 +32,30 @@ export function tryNumber(e: Expression): number | undefined {
       }
       return value;
     }
-    case "list": return e.items.length === 1 ? tryNumber(e.items[0] as Expression) : undefined;
+    case "list":
+      return e.items.length === 1 ? tryNumber(e.items[0] as Expression) : undefined;
     case "call":
       if ((e.name === "htons" || e.name === "htonl" || e.name === "ntohs") && e.args.length === 1) return tryNumber(e.args[0] as Expression);
       throw new ScriptError(e, `unknown function "${e.name}"`);
-    default: return undefined;
+    default:
+      return undefined;
   }
 }
 
 export function describeValue(e: Expression): string {
   switch (e.kind) {
-    case "ellipsis": return '"..."';
-    case "string": return `"${e.value}"`;
-    case "list": return "a list";
-    case "struct": return "a structure";
-    case "name": return `"${e.name}"`;
-    default: return "a number";
+    case "ellipsis":
+      return '"..."';
+    case "string":
+      return `"${e.value}"`;
+    case "list":
+      return "a list";
+    case "struct":
+      return "a structure";
+    case "name":
+      return `"${e.name}"`;
+    default:
+      return "a number";
   }
 }
 
@@ -70,4 +80,3 @@ export function iovecLength(e: Expression | undefined, at: { line: number; colum
   }
   return total;
 }
-

@@ -41,11 +41,25 @@ export function encodeOptions(options: readonly TcpOption[]): Uint8Array {
     out[i] = o.kind === "raw" ? o.number : KIND[o.kind];
     if (length > 1) out[i + 1] = length;
     switch (o.kind) {
-      case "mss": writeUint16(out, i + 2, o.value); break;
-      case "wscale": out[i + 2] = o.value; break;
-      case "sack": o.blocks.forEach(([left, right], k) => { writeInt32(out, i + 2 + 8 * k, left); writeInt32(out, i + 6 + 8 * k, right); }); break;
-      case "TS": writeInt32(out, i + 2, o.val); writeInt32(out, i + 6, o.ecr); break;
-      case "raw": out.set(o.data, i + 2); break;
+      case "mss":
+        writeUint16(out, i + 2, o.value);
+        break;
+      case "wscale":
+        out[i + 2] = o.value;
+        break;
+      case "sack":
+        o.blocks.forEach(([left, right], k) => {
+          writeInt32(out, i + 2 + 8 * k, left);
+          writeInt32(out, i + 6 + 8 * k, right);
+        });
+        break;
+      case "TS":
+        writeInt32(out, i + 2, o.val);
+        writeInt32(out, i + 6, o.ecr);
+        break;
+      case "raw":
+        out.set(o.data, i + 2);
+        break;
       default:
     }
     i += length;
@@ -58,7 +72,11 @@ export function decodeOptions(b: Uint8Array, from: number, end: number): TcpOpti
   const out: TcpOption[] = [];
   for (let i = from; i < end; ) {
     const kind = b[i] as number;
-    if (kind === KIND.eol || kind === KIND.nop) { out.push({ kind: kind === KIND.eol ? "eol" : "nop" }); i++; continue; }
+    if (kind === KIND.eol || kind === KIND.nop) {
+      out.push({ kind: kind === KIND.eol ? "eol" : "nop" });
+      i++;
+      continue;
+    }
     const length = i + 1 < end ? (b[i + 1] as number) : 0;
     if (length < 2 || i + length > end) return `option ${kind} with a length of ${length}`;
     const data = b.slice(i + 2, i + length);
@@ -78,7 +96,8 @@ export function decodeOptions(b: Uint8Array, from: number, end: number): TcpOpti
 
 /** A TCP segment whose text is zeros, as an IPv4 packet with valid checksums. */
 export function encodeTcp(p: Packet): Uint8Array {
-  const options = encodeOptions(p.options), header = TCP_HEADER + options.length;
+  const options = encodeOptions(p.options),
+    header = TCP_HEADER + options.length;
   const bytes = new Uint8Array(IPV4_HEADER + header + p.length);
   emitIpv4(bytes, 0, bytes.length, p.tos, p.ttl, PROTOCOL_TCP, p.source, p.destination);
   const t = IPV4_HEADER;
@@ -127,24 +146,54 @@ const ip = new Ipv4Header();
 export function decode(bytes: Uint8Array, at: number): Captured | undefined {
   const bad = parseIpv4(bytes, 0, bytes.length, ip);
   if (ip.protocol !== PROTOCOL_TCP && bad === undefined) return undefined;
-  const t = ip.headerLength, end = ip.totalLength;
-  const none: Packet = { source: ip.source, destination: ip.destination, sourcePort: 0, destinationPort: 0, sequence: 0, acknowledgment: 0, flags: 0, window: 0, urgent: 0, options: [], length: 0, tos: ip.tos, ttl: ip.ttl };
+  const t = ip.headerLength,
+    end = ip.totalLength;
+  const none: Packet = {
+    source: ip.source,
+    destination: ip.destination,
+    sourcePort: 0,
+    destinationPort: 0,
+    sequence: 0,
+    acknowledgment: 0,
+    flags: 0,
+    window: 0,
+    urgent: 0,
+    options: [],
+    length: 0,
+    tos: ip.tos,
+    ttl: ip.ttl,
+  };
   if (bad !== undefined) return { ...none, at, fault: `an IP header that breaks ${bad}` };
   const header = ((bytes[t + 12] as number) >> 4) << 2;
-  if (end - t < TCP_HEADER || header < TCP_HEADER || header > end - t || end !== bytes.length) return { ...none, at, fault: "lengths of IP, TCP and frame that do not agree" };
+  if (end - t < TCP_HEADER || header < TCP_HEADER || header > end - t || end !== bytes.length)
+    return { ...none, at, fault: "lengths of IP, TCP and frame that do not agree" };
   const options = decodeOptions(bytes, t + TCP_HEADER, t + header);
   const memory = plainMemory(bytes);
-  const sum = fold((ip.source >>> 16) + (ip.source & 0xffff) + (ip.destination >>> 16) + (ip.destination & 0xffff) + PROTOCOL_TCP + (end - t) + memory.sum(t, end - t));
+  const sum = fold(
+    (ip.source >>> 16) + (ip.source & 0xffff) + (ip.destination >>> 16) + (ip.destination & 0xffff) + PROTOCOL_TCP + (end - t) + memory.sum(t, end - t),
+  );
   let fault: string | undefined;
   if (sum !== 0xffff) fault = "a wrong TCP checksum";
   else if (((bytes[t + 12] as number) & 0x0e) !== 0) fault = "reserved bits that are not zero";
   else if (typeof options === "string") fault = options;
-  else for (let i = t + header; i < end; i++) if (bytes[i] !== 0) { fault = `text whose octet ${i - t - header} is not zero`; break; }
+  else
+    for (let i = t + header; i < end; i++)
+      if (bytes[i] !== 0) {
+        fault = `text whose octet ${i - t - header} is not zero`;
+        break;
+      }
   return {
     ...none,
-    sourcePort: readUint16(bytes, t), destinationPort: readUint16(bytes, t + 2),
-    sequence: readInt32(bytes, t + 4) >>> 0, acknowledgment: readInt32(bytes, t + 8) >>> 0,
-    flags: (bytes[t + 13] as number) | (((bytes[t + 12] as number) & 1) << 8), window: readUint16(bytes, t + 14), urgent: readUint16(bytes, t + 18),
-    options: typeof options === "string" ? [] : options, length: end - t - header, at, fault,
+    sourcePort: readUint16(bytes, t),
+    destinationPort: readUint16(bytes, t + 2),
+    sequence: readInt32(bytes, t + 4) >>> 0,
+    acknowledgment: readInt32(bytes, t + 8) >>> 0,
+    flags: (bytes[t + 13] as number) | (((bytes[t + 12] as number) & 1) << 8),
+    window: readUint16(bytes, t + 14),
+    urgent: readUint16(bytes, t + 18),
+    options: typeof options === "string" ? [] : options,
+    length: end - t - header,
+    at,
+    fault,
   };
 }

@@ -13,13 +13,19 @@ type Outcome = "pass" | "taken";
 const MAX_KEPT = 16_384;
 
 export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, reading: Reading): Outcome {
-  const a = rule.spec.action, now = faults.clock.now();
+  const a = rule.spec.action,
+    now = faults.clock.now();
   const later = (due: number, segment: SegmentView, then: () => void = () => {}): void =>
-    faults.schedule.add(due, () => { then(); faults.run(c, segment, reading, rule.order); });
+    faults.schedule.add(due, () => {
+      then();
+      faults.run(c, segment, reading, rule.order);
+    });
   switch (a.do) {
-    case "drop": return lost(faults, rule, c, s, "");
+    case "drop":
+      return lost(faults, rule, c, s, "");
 
-    case "loss": return rule.random() < a.share ? lost(faults, rule, c, s, "loss") : "pass";
+    case "loss":
+      return rule.random() < a.share ? lost(faults, rule, c, s, "loss") : "pass";
 
     case "burst": {
       const { toBad, toGood, lossBad, lossGood } = a.model;
@@ -31,12 +37,15 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
     case "delay": {
       if (rule.queued >= MAX_KEPT) return lost(faults, rule, c, s, "too many wait");
       const jitter = a.jitterMs === 0 ? 0 : (2 * rule.random() - 1) * a.jitterMs;
-      const memo = rule.memo(c), due = Math.max(now, now + a.ms + jitter, s.direction === "in" ? memo.releaseIn : memo.releaseOut);
+      const memo = rule.memo(c),
+        due = Math.max(now, now + a.ms + jitter, s.direction === "in" ? memo.releaseIn : memo.releaseOut);
       if (s.direction === "in") memo.releaseIn = due;
       else memo.releaseOut = due;
       faults.note(rule, c, s, "delay", formatDuration(Math.round(due - now)));
       rule.queued++;
-      later(due, s.own(), () => { rule.queued--; });
+      later(due, s.own(), () => {
+        rule.queued--;
+      });
       return "taken";
     }
 
@@ -113,12 +122,13 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       faults.note(rule, c, s, "hold", a.ms === Infinity ? "until released" : formatDuration(a.ms));
       const kept = { c, s: s.own(), reading, left: 0 };
       rule.held.push(kept);
-      if (a.ms !== Infinity) faults.schedule.add(now + a.ms, () => {
-        const i = rule.held.indexOf(kept);
-        if (i < 0) return;
-        rule.held.splice(i, 1);
-        faults.run(c, kept.s, reading, rule.order);
-      });
+      if (a.ms !== Infinity)
+        faults.schedule.add(now + a.ms, () => {
+          const i = rule.held.indexOf(kept);
+          if (i < 0) return;
+          rule.held.splice(i, 1);
+          faults.run(c, kept.s, reading, rule.order);
+        });
       return "taken";
     }
 
@@ -127,7 +137,9 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       rule.freeAt = Math.max(now, rule.freeAt) + (s.frame.length * 8000) / a.bits;
       rule.queued++;
       faults.note(rule, c, s, "rate", formatDuration(Math.round(rule.freeAt - now)));
-      later(rule.freeAt, s.own(), () => { rule.queued--; });
+      later(rule.freeAt, s.own(), () => {
+        rule.queued--;
+      });
       return "taken";
     }
 
@@ -189,11 +201,20 @@ function set(field: string, relative: boolean, value: number, c: Tracked, s: Seg
       s.setWindow(Math.min(0xffff, Math.max(0, apply(s.window << scale)) >>> scale));
       return true;
     }
-    case "ack": s.setAcknowledgment(apply(s.acknowledgment) | 0); return true;
-    case "seq": s.setSequence(apply(s.sequence) | 0); return true;
-    case "ttl": s.setTtl(Math.min(255, Math.max(0, apply(s.frame.bytes[8] as number)))); return true;
-    case "mss": return s.has(SYN) && s.setMss(value & 0xffff);
-    default: s.setUrgent(value & 0xffff); return true;
+    case "ack":
+      s.setAcknowledgment(apply(s.acknowledgment) | 0);
+      return true;
+    case "seq":
+      s.setSequence(apply(s.sequence) | 0);
+      return true;
+    case "ttl":
+      s.setTtl(Math.min(255, Math.max(0, apply(s.frame.bytes[8] as number))));
+      return true;
+    case "mss":
+      return s.has(SYN) && s.setMss(value & 0xffff);
+    default:
+      s.setUrgent(value & 0xffff);
+      return true;
   }
 }
 

@@ -20,7 +20,10 @@ export const SERVICES = {
 export type ServiceName = keyof typeof SERVICES;
 
 /** Where a stream is broken off: after so many octets, so many of a body, or instead of answering the nth request. */
-export interface Point { readonly unit: "after" | "body" | "request"; readonly n: number }
+export interface Point {
+  readonly unit: "after" | "body" | "request";
+  readonly n: number;
+}
 
 export interface Behaviour {
   service: ServiceName;
@@ -49,13 +52,21 @@ export interface Behaviour {
   buffer: number;
 }
 
-interface Entry { readonly usage: string; readonly about: string; read(value: Reading, b: Behaviour): void }
-interface Reading { take<T>(what: string, read: (text: string) => T | undefined): T }
+interface Entry {
+  readonly usage: string;
+  readonly about: string;
+  read(value: Reading, b: Behaviour): void;
+}
+interface Reading {
+  take<T>(what: string, read: (text: string) => T | undefined): T;
+}
 
-const whole = (min: number, max: number) => (text: string): number | undefined => {
-  const n = parseSize(text);
-  return n === undefined || n < min || n > max ? undefined : n;
-};
+const whole =
+  (min: number, max: number) =>
+  (text: string): number | undefined => {
+    const n = parseSize(text);
+    return n === undefined || n < min || n > max ? undefined : n;
+  };
 const point = (r: Reading): Point => {
   const unit = r.take("after, body or request", (t) => (t === "after" || t === "body" || t === "request" ? t : undefined));
   return { unit, n: r.take(unit === "request" ? "a count from 1" : "octets", whole(unit === "request" ? 1 : 0, Number.MAX_SAFE_INTEGER)) };
@@ -63,24 +74,130 @@ const point = (r: Reading): Point => {
 
 /** Every word that follows a service. */
 export const FAILINGS: Readonly<Record<string, Entry>> = {
-  body: { usage: "body 1000", about: "octets of an HTTP body", read: (r, b) => { b.body = r.take("octets", whole(0, 1e12)); } },
-  length: { usage: "length true|none|chunked", about: "how the end of the body is told: Content-Length, only by FIN, in chunks", read: (r, b) => { b.length = r.take("true, none or chunked", (t) => (t === "true" || t === "none" || t === "chunked" ? t : undefined)); } },
-  status: { usage: "status 503", about: "the HTTP status", read: (r, b) => { b.status = r.take("100 to 599", (t) => { const n = parseWhole(t); return n !== undefined && n >= 100 && n < 600 ? n : undefined; }); } },
-  wait: { usage: "wait 3s", about: "thinks so long before each answer", read: (r, b) => { b.waitMs = r.take("a time such as 3s", parseDuration); } },
-  rate: { usage: "rate 50B/s", about: "talks no faster than that", read: (r, b) => { b.rate = r.take("a rate such as 50B/s", (t) => parseRate(t) || undefined); } },
-  fin: { usage: "fin after 0", about: "CLOSE after so many octets; fin body 100: of the body; fin request 1: instead of the first answer", read: (r, b) => { b.fin = point(r); } },
-  abort: { usage: "abort body 100", about: "RST there, once what came before is acknowledged", read: (r, b) => { b.abort = point(r); } },
-  stall: { usage: "stall after 500", about: "says nothing more from there on", read: (r, b) => { b.stall = point(r); } },
-  "never-read": { usage: "never-read", about: "the application never reads: the window closes", read: (_r, b) => { b.neverRead = true; } },
-  read: { usage: "read 100B/s", about: "the application reads no faster than that", read: (r, b) => { b.readRate = r.take("a rate such as 100B/s", (t) => parseRate(t) || undefined); } },
-  "never-close": { usage: "never-close", about: "the application never closes, even when the peer has: CLOSE-WAIT for ever", read: (_r, b) => { b.neverFin = true; } },
-  "never-fin": { usage: "never-fin", about: "the same, seen from the wire", read: (_r, b) => { b.neverFin = true; } },
-  close: { usage: "close", about: "CLOSE after the first answer, once it is acknowledged", read: (_r, b) => { b.close = true; } },
-  idle: { usage: "idle 1s", about: "CLOSE after so long without a request", read: (r, b) => { b.idleMs = r.take("a time such as 1s", parseDuration); } },
-  buffer: { usage: "buffer 4kB", about: "the receive buffer, and so the largest window", read: (r, b) => { b.buffer = r.take("octets from 512", whole(512, 1 << 30)); } },
+  body: {
+    usage: "body 1000",
+    about: "octets of an HTTP body",
+    read: (r, b) => {
+      b.body = r.take("octets", whole(0, 1e12));
+    },
+  },
+  length: {
+    usage: "length true|none|chunked",
+    about: "how the end of the body is told: Content-Length, only by FIN, in chunks",
+    read: (r, b) => {
+      b.length = r.take("true, none or chunked", (t) => (t === "true" || t === "none" || t === "chunked" ? t : undefined));
+    },
+  },
+  status: {
+    usage: "status 503",
+    about: "the HTTP status",
+    read: (r, b) => {
+      b.status = r.take("100 to 599", (t) => {
+        const n = parseWhole(t);
+        return n !== undefined && n >= 100 && n < 600 ? n : undefined;
+      });
+    },
+  },
+  wait: {
+    usage: "wait 3s",
+    about: "thinks so long before each answer",
+    read: (r, b) => {
+      b.waitMs = r.take("a time such as 3s", parseDuration);
+    },
+  },
+  rate: {
+    usage: "rate 50B/s",
+    about: "talks no faster than that",
+    read: (r, b) => {
+      b.rate = r.take("a rate such as 50B/s", (t) => parseRate(t) || undefined);
+    },
+  },
+  fin: {
+    usage: "fin after 0",
+    about: "CLOSE after so many octets; fin body 100: of the body; fin request 1: instead of the first answer",
+    read: (r, b) => {
+      b.fin = point(r);
+    },
+  },
+  abort: {
+    usage: "abort body 100",
+    about: "RST there, once what came before is acknowledged",
+    read: (r, b) => {
+      b.abort = point(r);
+    },
+  },
+  stall: {
+    usage: "stall after 500",
+    about: "says nothing more from there on",
+    read: (r, b) => {
+      b.stall = point(r);
+    },
+  },
+  "never-read": {
+    usage: "never-read",
+    about: "the application never reads: the window closes",
+    read: (_r, b) => {
+      b.neverRead = true;
+    },
+  },
+  read: {
+    usage: "read 100B/s",
+    about: "the application reads no faster than that",
+    read: (r, b) => {
+      b.readRate = r.take("a rate such as 100B/s", (t) => parseRate(t) || undefined);
+    },
+  },
+  "never-close": {
+    usage: "never-close",
+    about: "the application never closes, even when the peer has: CLOSE-WAIT for ever",
+    read: (_r, b) => {
+      b.neverFin = true;
+    },
+  },
+  "never-fin": {
+    usage: "never-fin",
+    about: "the same, seen from the wire",
+    read: (_r, b) => {
+      b.neverFin = true;
+    },
+  },
+  close: {
+    usage: "close",
+    about: "CLOSE after the first answer, once it is acknowledged",
+    read: (_r, b) => {
+      b.close = true;
+    },
+  },
+  idle: {
+    usage: "idle 1s",
+    about: "CLOSE after so long without a request",
+    read: (r, b) => {
+      b.idleMs = r.take("a time such as 1s", parseDuration);
+    },
+  },
+  buffer: {
+    usage: "buffer 4kB",
+    about: "the receive buffer, and so the largest window",
+    read: (r, b) => {
+      b.buffer = r.take("octets from 512", whole(512, 1 << 30));
+    },
+  },
 };
 
-export const plain = (service: ServiceName): Behaviour => ({ service, body: 1000, length: "true", status: 200, waitMs: 0, rate: Infinity, neverRead: false, readRate: Infinity, neverFin: false, close: false, idleMs: Infinity, buffer: 0 });
+export const plain = (service: ServiceName): Behaviour => ({
+  service,
+  body: 1000,
+  length: "true",
+  status: 200,
+  waitMs: 0,
+  rate: Infinity,
+  neverRead: false,
+  readRate: Infinity,
+  neverFin: false,
+  close: false,
+  idleMs: Infinity,
+  buffer: 0,
+});
 
 /** @throws FaultSpecError that points at the wrong word */
 export function parseBehaviour(text: string): Behaviour {
@@ -102,19 +219,23 @@ export function parseBehaviour(text: string): Behaviour {
       const near = nearest(key.text, Object.keys(FAILINGS));
       return fail(key, `"${key.text}" is no behaviour${near === undefined ? `: ${Object.keys(FAILINGS).join(" ")}` : `; did you mean "${near}"?`}`);
     }
-    entry.read({
-      take: <T>(what: string, read: (t: string) => T | undefined): T => {
-        const word = all[next++];
-        const value = word === undefined ? undefined : read(word.text);
-        return value === undefined ? fail(word, `"${key.text}" wants ${what}${word === undefined ? "" : `, not "${word.text}"`}`) : value;
+    entry.read(
+      {
+        take: <T>(what: string, read: (t: string) => T | undefined): T => {
+          const word = all[next++];
+          const value = word === undefined ? undefined : read(word.text);
+          return value === undefined ? fail(word, `"${key.text}" wants ${what}${word === undefined ? "" : `, not "${word.text}"`}`) : value;
+        },
       },
-    }, b);
+      b,
+    );
   }
   return b;
 }
 
 export function formatBehaviour(b: Behaviour): string {
-  const normal = plain(b.service), out: string[] = [b.service];
+  const normal = plain(b.service),
+    out: string[] = [b.service];
   const at = (p: Point): string => `${p.unit} ${p.n}`;
   if (b.body !== normal.body) out.push(`body ${b.body}`);
   if (b.length !== normal.length) out.push(`length ${b.length}`);

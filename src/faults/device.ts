@@ -14,6 +14,8 @@ export function withFaults(inner: Device, options: FaultsOptions, wrapper: Wrapp
   const idle = { close: () => faults.close() };
   const device = new FilterDevice(inner, idle, wrapper);
   faults.outlets = { toStack: device.injectIncoming, toPeer: device.injectOutgoing };
-  faults.onActive = (active) => { device.filter = active ? faults : idle; };
+  faults.onActive = (active) => {
+    device.filter = active ? faults : idle;
+  };
   return { device, faults };
 }

@@ -8,7 +8,10 @@ import type { FaultClock } from "./schedule.js";
 
 /** The part of a stack that services need. */
 export interface ListeningStack {
-  listen(where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> }, accept: (conn: Connection) => ConnectionUser): { close(): void };
+  listen(
+    where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> },
+    accept: (conn: Connection) => ConnectionUser,
+  ): { close(): void };
 }
 
 export interface BehaviourService {
@@ -22,7 +25,12 @@ export interface BehaviourService {
 export function serveBehaviour(stack: ListeningStack, port: number, behaviour: Behaviour, clock: FaultClock): BehaviourService {
   const endpoints = new Set<Endpoint>();
   const listener = stack.listen({ port, options: listenOptions(behaviour) }, (conn) => {
-    const endpoint = new Endpoint(conn, () => service.behaviour, clock, () => endpoints.delete(endpoint));
+    const endpoint = new Endpoint(
+      conn,
+      () => service.behaviour,
+      clock,
+      () => endpoints.delete(endpoint),
+    );
     endpoints.add(endpoint);
     return endpoint;
   });
@@ -44,7 +52,10 @@ export function sampleText(from: number, to: number): Uint8Array {
 
 type Saying = { readonly bytes: Uint8Array } | { readonly bodyFrom: number; readonly bodyTo: number; readonly chunked: boolean };
 /** From when on, and from which octet on, a pace is kept. */
-interface Pace { readonly at: number; readonly done: number }
+interface Pace {
+  readonly at: number;
+  readonly done: number;
+}
 
 export class Endpoint implements ConnectionUser {
   readonly conn: Connection;
@@ -81,7 +92,9 @@ export class Endpoint implements ConnectionUser {
     if (this.#behaviour().service === "chargen") this.#say.push({ bodyFrom: 0, bodyTo: Infinity, chunked: false });
     this.#pump();
   }
-  writable(): void { this.#pump(); }
+  writable(): void {
+    this.#pump();
+  }
   drained(): void {
     const abort = this.#behaviour().abort;
     if (abort !== undefined && this.#reached(abort)) this.conn.abort();
@@ -128,7 +141,8 @@ export class Endpoint implements ConnectionUser {
       case "echo":
         this.#answer({ bytes: Uint8Array.from(bytes) });
         return;
-      case "http": case "garbage":
+      case "http":
+      case "garbage":
         for (let rest = Buffer.from(bytes); rest.length > 0; ) rest = this.#hearHttp(rest, b);
         return;
       default:
@@ -175,7 +189,10 @@ export class Endpoint implements ConnectionUser {
     if (b.service === "garbage") return this.#answer({ bytes: Buffer.from("\x16\x03\x01 220 this is no HTTP \xff\xfe\r\n", "latin1") });
     const told = b.length === "true" ? `Content-Length: ${b.body}\r\n` : b.length === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
     const last = b.close || b.length === "none";
-    const head = Buffer.from(`HTTP/1.1 ${b.status} ${b.status === 200 ? "OK" : "Behaving"}\r\nContent-Type: text/plain\r\n${told}${last ? "Connection: close\r\n" : ""}\r\n`, "latin1");
+    const head = Buffer.from(
+      `HTTP/1.1 ${b.status} ${b.status === 200 ? "OK" : "Behaving"}\r\nContent-Type: text/plain\r\n${told}${last ? "Connection: close\r\n" : ""}\r\n`,
+      "latin1",
+    );
     this.#bodyStart ??= this.#said + this.#queued() + head.length;
     this.#say.push({ bytes: head }, { bodyFrom: 0, bodyTo: b.body, chunked: b.length === "chunked" });
     if (last) this.#closing = true;
@@ -186,7 +203,9 @@ export class Endpoint implements ConnectionUser {
     this.#say.push(what);
     this.#pump();
   }
-  #queued(): number { return this.#say.reduce((n, s) => n + ("bytes" in s ? s.bytes.length : s.bodyTo - s.bodyFrom), 0); }
+  #queued(): number {
+    return this.#say.reduce((n, s) => n + ("bytes" in s ? s.bytes.length : s.bodyTo - s.bodyFrom), 0);
+  }
 
   /** Octets that may still be said before `p`. */
   #leftTo(p: Point | undefined): number {
@@ -194,7 +213,9 @@ export class Endpoint implements ConnectionUser {
     if (p.unit === "after") return p.n - this.#said;
     return this.#bodyStart === undefined ? Infinity : this.#bodyStart + p.n - this.#said;
   }
-  #reached(p: Point | undefined): boolean { return this.#leftTo(p) <= 0; }
+  #reached(p: Point | undefined): boolean {
+    return this.#leftTo(p) <= 0;
+  }
 
   /** Octets that a pace allows by now, beyond those done; the first at once. */
   #allowance(bits: number, since: Pace, done: number): number {
@@ -243,7 +264,10 @@ export class Endpoint implements ConnectionUser {
     const size = Math.min(next.bodyTo - next.bodyFrom, next.chunked ? 4096 : Math.min(room, 16_384));
     this.#say.shift();
     if (next.chunked) {
-      const text = size === 0 ? Buffer.from("0\r\n\r\n", "latin1") : Buffer.concat([Buffer.from(`${size.toString(16)}\r\n`, "latin1"), sampleText(next.bodyFrom, next.bodyFrom + size), Buffer.from("\r\n", "latin1")]);
+      const text =
+        size === 0
+          ? Buffer.from("0\r\n\r\n", "latin1")
+          : Buffer.concat([Buffer.from(`${size.toString(16)}\r\n`, "latin1"), sampleText(next.bodyFrom, next.bodyFrom + size), Buffer.from("\r\n", "latin1")]);
       if (size > 0) this.#say.unshift({ ...next, bodyFrom: next.bodyFrom + size });
       this.#say.unshift({ bytes: text });
       return this.#sayNext(room);
@@ -260,12 +284,22 @@ export class Endpoint implements ConnectionUser {
   }
   #idle(): void {
     const { idleMs } = this.#behaviour();
-    if (idleMs !== Infinity) this.#later("idle", idleMs, () => { this.#closing = true; this.#pump(); });
+    if (idleMs !== Infinity)
+      this.#later("idle", idleMs, () => {
+        this.#closing = true;
+        this.#pump();
+      });
   }
   /** One timer of each name: a later one takes its place. */
   #later(name: string, ms: number, run: () => void): void {
     this.#cancel(name);
-    this.#timers.set(name, this.#clock.at(this.#clock.now() + ms, () => { this.#timers.delete(name); run(); }));
+    this.#timers.set(
+      name,
+      this.#clock.at(this.#clock.now() + ms, () => {
+        this.#timers.delete(name);
+        run();
+      }),
+    );
   }
   #cancel(name: string): void {
     this.#timers.get(name)?.();

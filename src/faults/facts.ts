@@ -9,9 +9,11 @@ export interface FindingStack {
 }
 
 /** For {@link FaultsOptions.find}. `stack` is asked late, for it is made after the device that the faults sit in. */
-export const factsOf = (stack: () => FindingStack | undefined): NonNullable<FaultsOptions["find"]> => (localAddress, localPort, remoteAddress, remotePort): ConnectionFacts | undefined => {
-  const conn = stack()?.find(localAddress, localPort, remoteAddress, remotePort);
-  if (conn === undefined) return undefined;
-  const { snd, rcv } = conn.tcb;
-  return { id: conn.id, state: conn.state, iss: toWire(snd.iss), irs: toWire(rcv.irs) };
-};
+export const factsOf =
+  (stack: () => FindingStack | undefined): NonNullable<FaultsOptions["find"]> =>
+  (localAddress, localPort, remoteAddress, remotePort): ConnectionFacts | undefined => {
+    const conn = stack()?.find(localAddress, localPort, remoteAddress, remotePort);
+    if (conn === undefined) return undefined;
+    const { snd, rcv } = conn.tcb;
+    return { id: conn.id, state: conn.state, iss: toWire(snd.iss), irs: toWire(rcv.irs) };
+  };

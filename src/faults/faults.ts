@@ -82,7 +82,9 @@ export class Faults implements FaultRegistry, Filter {
     this.schedule = new Schedule(options.clock);
   }
 
-  list(): FaultInfo[] { return this.#rules.map((r) => this.#info(r)); }
+  list(): FaultInfo[] {
+    return this.#rules.map((r) => this.#info(r));
+  }
 
   add(text: string): FaultInfo[] {
     const specs = parseFaults(text);
@@ -135,8 +137,12 @@ export class Faults implements FaultRegistry, Filter {
     return count;
   }
 
-  incoming(frame: Frame): void { this.#arrive(frame, "in"); }
-  outgoing(frame: Frame): void { this.#arrive(frame, "out"); }
+  incoming(frame: Frame): void {
+    this.#arrive(frame, "in");
+  }
+  outgoing(frame: Frame): void {
+    this.#arrive(frame, "out");
+  }
   close(): void {
     this.schedule.clear();
     this.#rules = [];
@@ -144,7 +150,9 @@ export class Faults implements FaultRegistry, Filter {
   }
 
   /** Connections that are followed now. */
-  get tracked(): number { return this.#tracker.size; }
+  get tracked(): number {
+    return this.#tracker.size;
+  }
 
   #arrive(frame: Frame, direction: Direction): void {
     const whole = SegmentView.of(frame, direction);
@@ -200,8 +208,15 @@ export class Faults implements FaultRegistry, Filter {
 
   /** Only the octets from `from` to before `to` are meant: what is before and behind them goes its own way. */
   #cut(rule: Rule, c: Tracked, s: SegmentView, reading: Reading, from: number, to: number): void {
-    const piece = (a: number, b: number): [SegmentView, Reading] => [s.slice(a, b), { classes: reading.classes, offset: reading.offset === undefined ? undefined : reading.offset + a }];
-    const pieces = [[0, from, rule.order], [from, to, rule.order - 1], [to, s.textLength, rule.order]] as const;
+    const piece = (a: number, b: number): [SegmentView, Reading] => [
+      s.slice(a, b),
+      { classes: reading.classes, offset: reading.offset === undefined ? undefined : reading.offset + a },
+    ];
+    const pieces = [
+      [0, from, rule.order],
+      [from, to, rule.order - 1],
+      [to, s.textLength, rule.order],
+    ] as const;
     const made = pieces.filter(([a, b]) => b > a).map(([a, b, order]) => [...piece(a, b), order] as const);
     for (const [part, itsReading, order] of made) {
       if (c.fate === undefined) this.run(c, part, itsReading, order);
@@ -250,12 +265,19 @@ export class Faults implements FaultRegistry, Filter {
     rule.lastHit = this.clock.now();
     const observer = this.#options.observer;
     if (observer?.wants("fault") !== true) return;
-    const mine = c.flow(s.direction).isn, theirs = c.against(s.direction).isn;
+    const mine = c.flow(s.direction).isn,
+      theirs = c.against(s.direction).isn;
     const from = mine === undefined ? s.sequence >>> 0 : (s.sequence - mine) >>> 0;
     const ack = s.has(ACK) ? ` ack ${theirs === undefined ? s.acknowledgment >>> 0 : (s.acknowledgment - theirs) >>> 0}` : "";
     if (c.id === 0) c.id = this.#facts(s)?.id ?? 0;
     const who: Who = { id: c.id, local: s.local, remote: s.remote };
-    observer.event({ kind: "fault", fault: rule.id, act: did, conn: who, detail: `${s.direction} ${formatCtl(s.ctl)} ${from}:${from + s.textLength}(${s.textLength})${ack}${why === "" ? "" : `: ${why}`}` });
+    observer.event({
+      kind: "fault",
+      fault: rule.id,
+      act: did,
+      conn: who,
+      detail: `${s.direction} ${formatCtl(s.ctl)} ${from}:${from + s.textLength}(${s.textLength})${ack}${why === "" ? "" : `: ${why}`}`,
+    });
   }
 
   #letGo(rule: Rule): void {
@@ -270,6 +292,14 @@ export class Faults implements FaultRegistry, Filter {
   }
   #info(r: Rule): FaultInfo {
     const now = this.clock.now();
-    return { id: r.id, spec: formatFault(r.spec), action: formatAction(r.spec.action), hits: r.hits, held: r.held.length, ageMs: now - r.addedAt, lastHitMs: r.lastHit === undefined ? undefined : now - r.lastHit };
+    return {
+      id: r.id,
+      spec: formatFault(r.spec),
+      action: formatAction(r.spec.action),
+      hits: r.hits,
+      held: r.held.length,
+      ageMs: now - r.addedAt,
+      lastHitMs: r.lastHit === undefined ? undefined : now - r.lastHit,
+    };
   }
 }

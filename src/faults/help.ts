@@ -4,8 +4,14 @@ import { ACTIONS, CONDITIONS } from "./parse.js";
 import { CLASSES } from "./spec.js";
 
 const COLUMN = 34;
-const entries = (of: Readonly<Record<string, { readonly usage: string; readonly about: string }>>): string => Object.values(of).map((e) => `  ${e.usage.padEnd(COLUMN)} ${e.about}`).join("\n");
-const pairs = (of: Readonly<Record<string, string>>): string => Object.entries(of).map(([word, about]) => `  ${word.padEnd(COLUMN)} ${about}`).join("\n");
+const entries = (of: Readonly<Record<string, { readonly usage: string; readonly about: string }>>): string =>
+  Object.values(of)
+    .map((e) => `  ${e.usage.padEnd(COLUMN)} ${e.about}`)
+    .join("\n");
+const pairs = (of: Readonly<Record<string, string>>): string =>
+  Object.entries(of)
+    .map(([word, about]) => `  ${word.padEnd(COLUMN)} ${about}`)
+    .join("\n");
 
 /** Conditions, kinds of segments and actions, a line each. */
 export const faultWords = (): string => `Which segments (all conditions must hold):

@@ -26,10 +26,18 @@ class Reader {
     this.text = text;
     this.#words = words(text);
   }
-  peek(): Word | undefined { return this.#words[this.#next]; }
-  take(): Word | undefined { return this.#words[this.#next++]; }
-  get scopeEnd(): number { return this.#words.findIndex((w) => w.text === ":"); }
-  get position(): number { return this.#next; }
+  peek(): Word | undefined {
+    return this.#words[this.#next];
+  }
+  take(): Word | undefined {
+    return this.#words[this.#next++];
+  }
+  get scopeEnd(): number {
+    return this.#words.findIndex((w) => w.text === ":");
+  }
+  get position(): number {
+    return this.#next;
+  }
   fail(word: Word | undefined, why: string): never {
     const at = word?.at ?? this.text.trimEnd().length;
     throw new FaultSpecError(this.text, at, word?.text.length ?? 1, why);
@@ -52,25 +60,31 @@ class Reader {
 
 const isBreak = (w: Word): boolean => w.text === ";" || w.text === "then" || w.text === ":";
 
-const spans = (one: (t: string) => number | undefined, max: number, min = 0) => (text: string): Span[] | undefined => {
-  const out: Span[] = [];
-  for (const part of text.split(",")) {
-    const span = parseSpan(part, one);
-    if (span === undefined || span.low < min || (span.high !== Infinity && span.high > max)) return undefined;
-    out.push(span);
-  }
-  return out;
-};
+const spans =
+  (one: (t: string) => number | undefined, max: number, min = 0) =>
+  (text: string): Span[] | undefined => {
+    const out: Span[] = [];
+    for (const part of text.split(",")) {
+      const span = parseSpan(part, one);
+      if (span === undefined || span.low < min || (span.high !== Infinity && span.high > max)) return undefined;
+      out.push(span);
+    }
+    return out;
+  };
 const portSpans = spans(parseWhole, 65_535);
 const counts = spans(parseWhole, Number.MAX_SAFE_INTEGER, 1);
-const whole = (min: number, max: number) => (text: string): number | undefined => {
-  const n = parseWhole(text);
-  return n === undefined || n < min || n > max ? undefined : n;
-};
-const size = (min: number, max: number) => (text: string): number | undefined => {
-  const n = parseSize(text);
-  return n === undefined || n < min || n > max ? undefined : n;
-};
+const whole =
+  (min: number, max: number) =>
+  (text: string): number | undefined => {
+    const n = parseWhole(text);
+    return n === undefined || n < min || n > max ? undefined : n;
+  };
+const size =
+  (min: number, max: number) =>
+  (text: string): number | undefined => {
+    const n = parseSize(text);
+    return n === undefined || n < min || n > max ? undefined : n;
+  };
 
 const BITS: Readonly<Record<string, number>> = { S: SYN, F: FIN, R: RST, P: PSH, U: URG, E: ECE, W: CWR, ".": ACK, A: ACK };
 /** tcpdump's letters: `S.`, `FPA`; `none` for no bit at all. */
@@ -92,53 +106,100 @@ function listOf<T>(one: (t: string) => T | undefined): (text: string) => T[] | u
 }
 const readClass = (text: string): SegmentClass | undefined => (Object.hasOwn(CLASSES, text) ? (text as SegmentClass) : undefined);
 
-interface Entry<R> { readonly usage: string; readonly about: string; readonly read: R }
+interface Entry<R> {
+  readonly usage: string;
+  readonly about: string;
+  readonly read: R;
+}
 type ReadCondition = (r: Reader, key: Word, m: Draft) => void;
 type ReadAction = (r: Reader, key: Word, m: Draft) => Action;
 const say = <R>(usage: string, about: string, read: R): Entry<R> => ({ usage, about, read });
 
 /** Every condition: how it is written and what it means. Help texts and docs print this table. */
 export const CONDITIONS: Readonly<Record<string, Entry<ReadCondition>>> = {
-  port: say("port 80,8000-8010", "our port", (r, k, m) => { m.ports = r.value(k, "ports, such as 80 or 8000-8010", portSpans); }),
-  source: say("source 10.77.0.0/24", "the peer's address", (r, k, m) => { m.source = r.value(k, "an IPv4 address or prefix", parsePrefix); }),
-  "source-port": say("source-port 40000..", "the peer's port", (r, k, m) => { m.sourcePorts = r.value(k, "ports", portSpans); }),
-  conn: say("conn 12", "connection number, as ss and trace show it", (r, k, m) => { m.conns = r.value(k, "connection numbers, such as 12 or 3-5", counts); }),
-  in: say("in", "from the peer to us", (_r, _k, m) => { m.direction = "in"; }),
-  out: say("out", "from us to the peer", (_r, _k, m) => { m.direction = "out"; }),
-  dir: say("dir in", "the same, with a key", (r, k, m) => { m.direction = r.value(k, "in or out", (t) => (t === "in" || t === "out" ? t : undefined)); }),
+  port: say("port 80,8000-8010", "our port", (r, k, m) => {
+    m.ports = r.value(k, "ports, such as 80 or 8000-8010", portSpans);
+  }),
+  source: say("source 10.77.0.0/24", "the peer's address", (r, k, m) => {
+    m.source = r.value(k, "an IPv4 address or prefix", parsePrefix);
+  }),
+  "source-port": say("source-port 40000..", "the peer's port", (r, k, m) => {
+    m.sourcePorts = r.value(k, "ports", portSpans);
+  }),
+  conn: say("conn 12", "connection number, as ss and trace show it", (r, k, m) => {
+    m.conns = r.value(k, "connection numbers, such as 12 or 3-5", counts);
+  }),
+  in: say("in", "from the peer to us", (_r, _k, m) => {
+    m.direction = "in";
+  }),
+  out: say("out", "from us to the peer", (_r, _k, m) => {
+    m.direction = "out";
+  }),
+  dir: say("dir in", "the same, with a key", (r, k, m) => {
+    m.direction = r.value(k, "in or out", (t) => (t === "in" || t === "out" ? t : undefined));
+  }),
   match: say("match synack,data", `one of ${Object.keys(CLASSES).join(" ")}; the bare word does too`, (r, k, m) => {
     const word = r.peek();
     for (const part of word?.text.split(",") ?? []) {
       if (readClass(part) === undefined && word !== undefined) {
         const near = nearest(part, Object.keys(CLASSES));
-        r.fail({ text: part, at: word.at + word.text.indexOf(part) }, `no kind of segment is called "${part}"${near ? `; did you mean "${near}"?` : `: ${Object.keys(CLASSES).join(" ")}`}`);
+        r.fail(
+          { text: part, at: word.at + word.text.indexOf(part) },
+          `no kind of segment is called "${part}"${near ? `; did you mean "${near}"?` : `: ${Object.keys(CLASSES).join(" ")}`}`,
+        );
       }
     }
     m.classes = [...(m.classes ?? []), ...r.value(k, "kinds of segments", listOf(readClass))];
   }),
-  flags: say("flags S.", "exactly these control bits, in tcpdump's letters (S F R P U E W .)", (r, k, m) => { m.flags = r.value(k, "control bits in tcpdump's letters, such as S. or FP.", parseCtl); }),
-  has: say("has P", "at least these control bits", (r, k, m) => { m.has = r.value(k, "control bits in tcpdump's letters", (t) => parseCtl(t) || undefined); }),
-  len: say("len >1000", "octets of text", (r, k, m) => { m.length = r.value(k, "a length, such as 0, >1000 or 10..20", (t) => parseSpan(t, parseSize)); }),
-  state: say("state FIN-WAIT-1", "our state at that moment, in any usual spelling", (r, k, m) => { m.states = r.value(k, "TCP states, such as FIN-WAIT-1", listOf(parseState)); }),
-  byte: say("byte 100000", "holds this octet of its direction's stream (from 0), or octets 1000..1999; the segment is cut to fit", (r, k, m) => { m.bytes = r.value(k, "an octet of the stream, such as 100000 or 10kB..", (t) => parseSpan(t, parseSize)); }),
-  time: say("time 2s..5s", "how old the connection is", (r, k, m) => { m.time = r.value(k, "a time such as 5s.. or 2s..5s", (t) => parseSpan(t, parseDuration)); }),
-  nth: say("nth 1,2", "which of the matching segments of a connection, from 1; each connection counts for itself", (r, k, m) => { m.nth = r.value(k, "counts from 1, such as 1,2 or 3..", counts); }),
-  every: say("every 10", "every tenth of them", (r, k, m) => { m.every = r.value(k, "a count from 1", whole(1, 1e9)); }),
-  probability: say("probability 5%", "with this chance", (r, k, m) => { m.probability = r.value(k, "a chance such as 5% or 0.05", parseShare); }),
-  times: say("times 3", "acts so often in all, then never again", (r, k, m) => { m.times = r.value(k, "a count from 1", whole(1, 1e9)); }),
-  for: say("for 30s", "only so long after it was added", (r, k, m) => { m.lifeMs = r.value(k, "a time such as 30s", parseDuration); }),
+  flags: say("flags S.", "exactly these control bits, in tcpdump's letters (S F R P U E W .)", (r, k, m) => {
+    m.flags = r.value(k, "control bits in tcpdump's letters, such as S. or FP.", parseCtl);
+  }),
+  has: say("has P", "at least these control bits", (r, k, m) => {
+    m.has = r.value(k, "control bits in tcpdump's letters", (t) => parseCtl(t) || undefined);
+  }),
+  len: say("len >1000", "octets of text", (r, k, m) => {
+    m.length = r.value(k, "a length, such as 0, >1000 or 10..20", (t) => parseSpan(t, parseSize));
+  }),
+  state: say("state FIN-WAIT-1", "our state at that moment, in any usual spelling", (r, k, m) => {
+    m.states = r.value(k, "TCP states, such as FIN-WAIT-1", listOf(parseState));
+  }),
+  byte: say("byte 100000", "holds this octet of its direction's stream (from 0), or octets 1000..1999; the segment is cut to fit", (r, k, m) => {
+    m.bytes = r.value(k, "an octet of the stream, such as 100000 or 10kB..", (t) => parseSpan(t, parseSize));
+  }),
+  time: say("time 2s..5s", "how old the connection is", (r, k, m) => {
+    m.time = r.value(k, "a time such as 5s.. or 2s..5s", (t) => parseSpan(t, parseDuration));
+  }),
+  nth: say("nth 1,2", "which of the matching segments of a connection, from 1; each connection counts for itself", (r, k, m) => {
+    m.nth = r.value(k, "counts from 1, such as 1,2 or 3..", counts);
+  }),
+  every: say("every 10", "every tenth of them", (r, k, m) => {
+    m.every = r.value(k, "a count from 1", whole(1, 1e9));
+  }),
+  probability: say("probability 5%", "with this chance", (r, k, m) => {
+    m.probability = r.value(k, "a chance such as 5% or 0.05", parseShare);
+  }),
+  times: say("times 3", "acts so often in all, then never again", (r, k, m) => {
+    m.times = r.value(k, "a count from 1", whole(1, 1e9));
+  }),
+  for: say("for 30s", "only so long after it was added", (r, k, m) => {
+    m.lifeMs = r.value(k, "a time such as 30s", parseDuration);
+  }),
 };
 
 /** Every action. */
 export const ACTIONS: Readonly<Record<string, Entry<ReadAction>>> = {
   drop: say("drop", "the segment vanishes", () => ({ do: "drop" })),
   loss: say("loss 5%", "each vanishes with this chance", (r, k) => ({ do: "loss", share: r.value(k, "a chance such as 5%", parseShare) })),
-  burst: say("burst 1% 30%", "bursts of loss (Gilbert-Elliott): chance to go bad, to go good again; then loss in the bad (100%) and the good state (0%)", (r, k) => {
-    const toBad = r.value(k, "the chance to turn bad, such as 1%", parseShare);
-    const toGood = r.value(k, "the chance to turn good again, such as 30%", parseShare);
-    const lossBad = r.optional(parseShare) ?? 1;
-    return { do: "burst", model: { toBad, toGood, lossBad, lossGood: r.optional(parseShare) ?? 0 } };
-  }),
+  burst: say(
+    "burst 1% 30%",
+    "bursts of loss (Gilbert-Elliott): chance to go bad, to go good again; then loss in the bad (100%) and the good state (0%)",
+    (r, k) => {
+      const toBad = r.value(k, "the chance to turn bad, such as 1%", parseShare);
+      const toGood = r.value(k, "the chance to turn good again, such as 30%", parseShare);
+      const lossBad = r.optional(parseShare) ?? 1;
+      return { do: "burst", model: { toBad, toGood, lossBad, lossGood: r.optional(parseShare) ?? 0 } };
+    },
+  ),
   delay: say("delay 200ms jitter 50ms", "comes later; order is kept", (r, k) => {
     const ms = r.value(k, "a time such as 200ms", parseDuration);
     const jitter = r.peek();
@@ -155,7 +216,10 @@ export const ACTIONS: Readonly<Record<string, Entry<ReadAction>>> = {
     return { do: "reorder", by, withinMs: r.value(within, "a time such as 50ms", parseDuration) };
   }),
   corrupt: say("corrupt 1", "so many bits (1) of the text flip; the checksum shows it", (r) => ({ do: "corrupt", bits: r.optional(whole(1, 1000)) ?? 1 })),
-  mangle: say("mangle 1", "the same, and the checksum is mended: the application gets wrong octets", (r) => ({ do: "mangle", bits: r.optional(whole(1, 1000)) ?? 1 })),
+  mangle: say("mangle 1", "the same, and the checksum is mended: the application gets wrong octets", (r) => ({
+    do: "mangle",
+    bits: r.optional(whole(1, 1000)) ?? 1,
+  })),
   badsum: say("badsum", "the TCP checksum is wrong, all else is right", () => ({ do: "badsum" })),
   truncate: say("truncate 10", "keeps so many octets of text (0)", (r) => ({ do: "truncate", to: r.optional(size(0, 65_535)) ?? 0 })),
   split: say("split 1", "comes in pieces of so many octets", (r, k) => ({ do: "split", size: r.value(k, "octets, from 1", size(1, 65_535)) })),
@@ -171,7 +235,13 @@ export const ACTIONS: Readonly<Record<string, Entry<ReadAction>>> = {
     return { do: "set", field, ...r.value(k, "a number, +N or -N", parseChange) };
   }),
   window: say("window 0", "short for set window", (r, k) => ({ do: "set", field: "window", ...r.value(k, "octets", parseChange) })),
-  isn: say("isn 4294967280", "the peer is given this initial sequence number of ours (also 0xfffffff0); numbers are translated both ways", (r, k) => ({ do: "isn", value: r.value(k, "a number from 0 to 4294967295", (t) => { const n = /^0x[0-9a-f]{1,8}$/i.test(t) ? Number(t) : parseWhole(t); return n === undefined || n > 0xffffffff ? undefined : n; }) })),
+  isn: say("isn 4294967280", "the peer is given this initial sequence number of ours (also 0xfffffff0); numbers are translated both ways", (r, k) => ({
+    do: "isn",
+    value: r.value(k, "a number from 0 to 4294967295", (t) => {
+      const n = /^0x[0-9a-f]{1,8}$/i.test(t) ? Number(t) : parseWhole(t);
+      return n === undefined || n > 0xffffffff ? undefined : n;
+    }),
+  })),
   hold: say("hold 4s", "kept until released, or for so long", (r) => ({ do: "hold", ms: r.optional(parseDuration) ?? Infinity })),
   rate: say("rate 1mbit queue 100", "leaves no faster than that; what the queue cannot take is dropped", (r, k) => {
     const bits = r.value(k, "a rate such as 10mbit or 100kB/s", (t) => parseRate(t) || undefined);
@@ -211,7 +281,8 @@ export function parseFaults(text: string): FaultSpec[] {
   const scopeEnd = r.scopeEnd;
   while (r.position < scopeEnd) {
     const word = r.take() as Word;
-    if (!readCondition(r, word, scope)) r.fail(word, Object.hasOwn(ACTIONS, word.text) ? `"${word.text}" is an action; only conditions stand before ":"` : unknown(word));
+    if (!readCondition(r, word, scope))
+      r.fail(word, Object.hasOwn(ACTIONS, word.text) ? `"${word.text}" is an action; only conditions stand before ":"` : unknown(word));
   }
   if (scopeEnd >= 0) r.take();
   const specs: FaultSpec[] = [];
@@ -244,8 +315,14 @@ function readRule(r: Reader, scope: Draft): FaultSpec {
       break;
     }
     r.take();
-    if (word.text === "as") { name = r.value(word, "a name of letters, digits and dashes", (t) => (/^[a-z][\w-]*$/i.test(t) ? t : undefined)); continue; }
-    if (AMBIGUOUS.has(word.text)) { doubtful.push(word); continue; }
+    if (word.text === "as") {
+      name = r.value(word, "a name of letters, digits and dashes", (t) => (/^[a-z][\w-]*$/i.test(t) ? t : undefined));
+      continue;
+    }
+    if (AMBIGUOUS.has(word.text)) {
+      doubtful.push(word);
+      continue;
+    }
     if (readCondition(r, word, match)) continue;
     const entry = Object.hasOwn(ACTIONS, word.text) ? ACTIONS[word.text] : undefined;
     if (entry === undefined) return r.fail(word, unknown(word));

@@ -17,7 +17,12 @@ export interface ConnectionFacts {
 }
 
 /** A segment that a rule keeps back. */
-export interface Kept { readonly c: Tracked; readonly s: SegmentView; readonly reading: Reading; left: number }
+export interface Kept {
+  readonly c: Tracked;
+  readonly s: SegmentView;
+  readonly reading: Reading;
+  left: number;
+}
 
 const inSpans = (spans: readonly Span[], n: number): boolean => spans.some((s) => n >= s.low && n <= s.high);
 
@@ -53,9 +58,11 @@ export class Rule {
   /** Whether it may ever mean a segment of this connection. */
   concerns(s: SegmentView): boolean {
     const m = this.spec.match;
-    return (m.ports === undefined || inSpans(m.ports, s.localPort))
-      && (m.source === undefined || contains(m.source, s.remoteAddress))
-      && (m.sourcePorts === undefined || inSpans(m.sourcePorts, s.remotePort));
+    return (
+      (m.ports === undefined || inSpans(m.ports, s.localPort)) &&
+      (m.source === undefined || contains(m.source, s.remoteAddress)) &&
+      (m.sourcePorts === undefined || inSpans(m.sourcePorts, s.remotePort))
+    );
   }
 
   /** All that can be told without counting. */
@@ -92,7 +99,7 @@ export class Rule {
 
   memo(c: Tracked): Memo {
     let memo = c.memos.get(this.order);
-    if (memo === undefined) c.memos.set(this.order, memo = { hits: 0, releaseIn: 0, releaseOut: 0 });
+    if (memo === undefined) c.memos.set(this.order, (memo = { hits: 0, releaseIn: 0, releaseOut: 0 }));
     return memo;
   }
 }
@@ -104,7 +111,8 @@ export class Rule {
 export function bytePart(m: Match, s: SegmentView, reading: Reading): { readonly from: number; readonly to: number } | undefined {
   const span = m.bytes;
   if (span === undefined || reading.offset === undefined || s.textLength === 0) return undefined;
-  const start = reading.offset, end = start + s.textLength;
+  const start = reading.offset,
+    end = start + s.textLength;
   if (span.low >= end || span.high < start) return undefined;
   const from = Math.max(0, span.low - start);
   return { from, to: span.low === span.high ? s.textLength : Math.min(s.textLength, span.high + 1 - start) };

@@ -7,7 +7,11 @@ export interface FaultClock {
   at(when: number, run: () => void): () => void;
 }
 
-interface Item { readonly due: number; readonly order: number; readonly run: () => void }
+interface Item {
+  readonly due: number;
+  readonly order: number;
+  readonly run: () => void;
+}
 const before = (a: Item, b: Item): boolean => a.due < b.due || (a.due === b.due && a.order < b.order);
 
 export class Schedule {
@@ -16,9 +20,13 @@ export class Schedule {
   #order = 0;
   #armed = Infinity;
   #cancel: () => void = () => {};
-  constructor(clock: FaultClock) { this.#clock = clock; }
+  constructor(clock: FaultClock) {
+    this.#clock = clock;
+  }
 
-  get size(): number { return this.#heap.length; }
+  get size(): number {
+    return this.#heap.length;
+  }
 
   /** Items that are due at the same time run in the order in which they were added. */
   add(due: number, run: () => void): void {
@@ -59,7 +67,8 @@ export class Schedule {
   }
 
   #pop(): void {
-    const heap = this.#heap, last = heap.pop() as Item;
+    const heap = this.#heap,
+      last = heap.pop() as Item;
     if (heap.length === 0) return;
     let i = 0;
     for (;;) {

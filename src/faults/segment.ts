@@ -21,7 +21,8 @@ export class SegmentView {
 
   /** Undefined for what is not one whole TCP segment over IPv4 (a later fragment, ICMP, nonsense): faults let it pass. */
   static of(frame: Frame, direction: Direction): SegmentView | undefined {
-    const b = frame.memory.bytes, o = frame.offset;
+    const b = frame.memory.bytes,
+      o = frame.offset;
     if (frame.length < IPV4_HEADER + TCP_HEADER || (b[o] as number) >> 4 !== 4 || b[o + 9] !== PROTOCOL_TCP) return undefined;
     const ip = ((b[o] as number) & 15) << 2;
     if (ip < IPV4_HEADER || frame.length < ip + TCP_HEADER || (readUint16(b, o + 6) & 0x3fff) !== 0) return undefined;
@@ -30,37 +31,79 @@ export class SegmentView {
     return new SegmentView(frame, direction, ip, ip + tcp);
   }
 
-  get #bytes(): Uint8Array { return this.frame.memory.bytes; }
-  get #ip(): number { return this.frame.offset; }
-  get #tcp(): number { return this.frame.offset + this.ipHeader; }
+  get #bytes(): Uint8Array {
+    return this.frame.memory.bytes;
+  }
+  get #ip(): number {
+    return this.frame.offset;
+  }
+  get #tcp(): number {
+    return this.frame.offset + this.ipHeader;
+  }
 
-  get source(): number { return readInt32(this.#bytes, this.#ip + 12); }
-  get destination(): number { return readInt32(this.#bytes, this.#ip + 16); }
-  get sourcePort(): number { return readUint16(this.#bytes, this.#tcp); }
-  get destinationPort(): number { return readUint16(this.#bytes, this.#tcp + 2); }
-  get sequence(): number { return readInt32(this.#bytes, this.#tcp + 4); }
-  get acknowledgment(): number { return readInt32(this.#bytes, this.#tcp + 8); }
-  get ctl(): number { return this.#bytes[this.#tcp + 13] as number; }
-  get window(): number { return readUint16(this.#bytes, this.#tcp + 14); }
-  get textLength(): number { return this.frame.length - this.headerLength; }
+  get source(): number {
+    return readInt32(this.#bytes, this.#ip + 12);
+  }
+  get destination(): number {
+    return readInt32(this.#bytes, this.#ip + 16);
+  }
+  get sourcePort(): number {
+    return readUint16(this.#bytes, this.#tcp);
+  }
+  get destinationPort(): number {
+    return readUint16(this.#bytes, this.#tcp + 2);
+  }
+  get sequence(): number {
+    return readInt32(this.#bytes, this.#tcp + 4);
+  }
+  get acknowledgment(): number {
+    return readInt32(this.#bytes, this.#tcp + 8);
+  }
+  get ctl(): number {
+    return this.#bytes[this.#tcp + 13] as number;
+  }
+  get window(): number {
+    return readUint16(this.#bytes, this.#tcp + 14);
+  }
+  get textLength(): number {
+    return this.frame.length - this.headerLength;
+  }
   /** SEG.LEN: text, SYN and FIN. */
-  get length(): number { return this.textLength + ((this.ctl & SYN) >> 1) + (this.ctl & FIN); }
+  get length(): number {
+    return this.textLength + ((this.ctl & SYN) >> 1) + (this.ctl & FIN);
+  }
   /** The sequence number after the last octet, as int32. */
-  get end(): number { return (this.sequence + this.length) | 0; }
-  has(bits: number): boolean { return (this.ctl & bits) === bits; }
+  get end(): number {
+    return (this.sequence + this.length) | 0;
+  }
+  has(bits: number): boolean {
+    return (this.ctl & bits) === bits;
+  }
 
-  get localAddress(): number { return this.direction === "in" ? this.destination : this.source; }
-  get localPort(): number { return this.direction === "in" ? this.destinationPort : this.sourcePort; }
-  get remoteAddress(): number { return this.direction === "in" ? this.source : this.destination; }
-  get remotePort(): number { return this.direction === "in" ? this.sourcePort : this.destinationPort; }
+  get localAddress(): number {
+    return this.direction === "in" ? this.destination : this.source;
+  }
+  get localPort(): number {
+    return this.direction === "in" ? this.destinationPort : this.sourcePort;
+  }
+  get remoteAddress(): number {
+    return this.direction === "in" ? this.source : this.destination;
+  }
+  get remotePort(): number {
+    return this.direction === "in" ? this.sourcePort : this.destinationPort;
+  }
 
   /** Offset and value of an option, so that it may be altered; undefined where absent or broken. */
   option(kind: number): { readonly at: number; readonly length: number } | undefined {
-    const b = this.#bytes, end = this.#ip + this.headerLength;
+    const b = this.#bytes,
+      end = this.#ip + this.headerLength;
     for (let i = this.#tcp + TCP_HEADER; i < end; ) {
       const k = b[i];
       if (k === 0) return undefined;
-      if (k === 1) { i++; continue; }
+      if (k === 1) {
+        i++;
+        continue;
+      }
       const length = b[i + 1] ?? 0;
       if (length < 2 || i + length > end) return undefined;
       if (k === kind) return { at: i + 2, length: length - 2 };
@@ -69,11 +112,21 @@ export class SegmentView {
     return undefined;
   }
 
-  setSequence(v: number): void { writeInt32(this.#bytes, this.#tcp + 4, v); }
-  setAcknowledgment(v: number): void { writeInt32(this.#bytes, this.#tcp + 8, v); }
-  setWindow(v: number): void { writeUint16(this.#bytes, this.#tcp + 14, v); }
-  setUrgent(v: number): void { writeUint16(this.#bytes, this.#tcp + 18, v); }
-  setTtl(v: number): void { this.#bytes[this.#ip + 8] = v; }
+  setSequence(v: number): void {
+    writeInt32(this.#bytes, this.#tcp + 4, v);
+  }
+  setAcknowledgment(v: number): void {
+    writeInt32(this.#bytes, this.#tcp + 8, v);
+  }
+  setWindow(v: number): void {
+    writeUint16(this.#bytes, this.#tcp + 14, v);
+  }
+  setUrgent(v: number): void {
+    writeUint16(this.#bytes, this.#tcp + 18, v);
+  }
+  setTtl(v: number): void {
+    this.#bytes[this.#ip + 8] = v;
+  }
   setMss(v: number): boolean {
     const mss = this.option(2);
     if (mss?.length !== 2) return false;
@@ -94,7 +147,8 @@ export class SegmentView {
   spoilChecksum(): void {
     this.frame.gsoSize = 0;
     this.frame.complete();
-    const b = this.#bytes, at = this.#tcp + 16;
+    const b = this.#bytes,
+      at = this.#tcp + 16;
     // Another value than the right one, and than its other form of zero.
     writeUint16(b, at, readUint16(b, at) ^ 0x5555);
   }
@@ -114,7 +168,8 @@ export class SegmentView {
 
   /** A segment of its own with the octets of text from `from` to before `to`; SYN stays with the first, FIN and PSH with the last. */
   slice(from: number, to: number): SegmentView {
-    const text = this.textLength, header = this.headerLength;
+    const text = this.textLength,
+      header = this.headerLength;
     const bytes = new Uint8Array(header + to - from);
     bytes.set(this.frame.bytes.subarray(0, header));
     bytes.set(this.frame.bytes.subarray(header + from, header + to), header);
@@ -131,7 +186,9 @@ export class SegmentView {
   }
 
   /** The same, in memory of its own. */
-  own(): SegmentView { return new SegmentView(this.frame.own(), this.direction, this.ipHeader, this.headerLength); }
+  own(): SegmentView {
+    return new SegmentView(this.frame.own(), this.direction, this.ipHeader, this.headerLength);
+  }
 
   /** The segments that a super-segment stands for. */
   segments(): SegmentView[] {
@@ -139,14 +196,31 @@ export class SegmentView {
     return this.frame.split().map((f) => (f === this.frame ? this : new SegmentView(f, this.direction, this.ipHeader, this.headerLength)));
   }
 
-  get #localText(): string { return `${formatAddress(this.localAddress)}:${this.localPort}`; }
-  get #remoteText(): string { return `${formatAddress(this.remoteAddress)}:${this.remotePort}`; }
-  get local(): string { return this.#localText; }
-  get remote(): string { return this.#remoteText; }
+  get #localText(): string {
+    return `${formatAddress(this.localAddress)}:${this.localPort}`;
+  }
+  get #remoteText(): string {
+    return `${formatAddress(this.remoteAddress)}:${this.remotePort}`;
+  }
+  get local(): string {
+    return this.#localText;
+  }
+  get remote(): string {
+    return this.#remoteText;
+  }
 }
 
 /** Makes a segment without text or options. */
-export function forge(source: number, sourcePort: number, destination: number, destinationPort: number, ctl: number, sequence: number, acknowledgment: number, window: number): Frame {
+export function forge(
+  source: number,
+  sourcePort: number,
+  destination: number,
+  destinationPort: number,
+  ctl: number,
+  sequence: number,
+  acknowledgment: number,
+  window: number,
+): Frame {
   const bytes = new Uint8Array(IPV4_HEADER + TCP_HEADER);
   emitIpv4(bytes, 0, bytes.length, 0, 64, PROTOCOL_TCP, source, destination);
   writeUint16(bytes, 20, sourcePort);

@@ -59,7 +59,12 @@ export interface Match {
 }
 
 /** Two-state loss (Gilbert 1960, Elliott 1963): chances to go bad, to go good again, and of loss in each state. */
-export interface GilbertElliott { readonly toBad: number; readonly toGood: number; readonly lossBad: number; readonly lossGood: number }
+export interface GilbertElliott {
+  readonly toBad: number;
+  readonly toGood: number;
+  readonly lossBad: number;
+  readonly lossGood: number;
+}
 
 export const FIELDS = ["window", "ack", "seq", "ttl", "mss", "urgent"] as const;
 export type Field = (typeof FIELDS)[number];
@@ -92,7 +97,11 @@ export type Action =
 export const ICMP_CODES = { net: 0, host: 1, protocol: 2, port: 3, frag: 4, admin: 13 } as const;
 export type IcmpWhat = keyof typeof ICMP_CODES;
 
-export interface FaultSpec { readonly name?: string; readonly match: Match; readonly action: Action }
+export interface FaultSpec {
+  readonly name?: string;
+  readonly match: Match;
+  readonly action: Action;
+}
 
 const list = <T>(items: readonly T[], one: (t: T) => string): string => items.map(one).join(",");
 
@@ -124,19 +133,38 @@ export function formatFault(spec: FaultSpec): string {
 
 export function formatAction(a: Action): string {
   switch (a.do) {
-    case "drop": case "badsum": case "rst": case "fin": case "blackhole": return a.do;
-    case "loss": return `loss ${formatShare(a.share)}`;
-    case "burst": return `burst ${formatShare(a.model.toBad)} ${formatShare(a.model.toGood)} ${formatShare(a.model.lossBad)} ${formatShare(a.model.lossGood)}`;
-    case "delay": return `delay ${formatDuration(a.ms)}${a.jitterMs > 0 ? ` jitter ${formatDuration(a.jitterMs)}` : ""}`;
-    case "duplicate": return `duplicate ${a.copies}`;
-    case "reorder": return `reorder ${a.by} within ${formatDuration(a.withinMs)}`;
-    case "corrupt": case "mangle": return `${a.do} ${a.bits}`;
-    case "truncate": return `truncate ${a.to}`;
-    case "split": return `split ${a.size}`;
-    case "icmp": return a.what === "frag" ? `icmp frag ${a.mtu}` : `icmp ${a.what}`;
-    case "set": return `set ${a.field} ${a.relative && a.value >= 0 ? "+" : ""}${a.value}`;
-    case "isn": return `isn ${a.value}`;
-    case "hold": return a.ms === Infinity ? "hold" : `hold ${formatDuration(a.ms)}`;
-    case "rate": return `rate ${formatRate(a.bits)} queue ${a.queue}`;
+    case "drop":
+    case "badsum":
+    case "rst":
+    case "fin":
+    case "blackhole":
+      return a.do;
+    case "loss":
+      return `loss ${formatShare(a.share)}`;
+    case "burst":
+      return `burst ${formatShare(a.model.toBad)} ${formatShare(a.model.toGood)} ${formatShare(a.model.lossBad)} ${formatShare(a.model.lossGood)}`;
+    case "delay":
+      return `delay ${formatDuration(a.ms)}${a.jitterMs > 0 ? ` jitter ${formatDuration(a.jitterMs)}` : ""}`;
+    case "duplicate":
+      return `duplicate ${a.copies}`;
+    case "reorder":
+      return `reorder ${a.by} within ${formatDuration(a.withinMs)}`;
+    case "corrupt":
+    case "mangle":
+      return `${a.do} ${a.bits}`;
+    case "truncate":
+      return `truncate ${a.to}`;
+    case "split":
+      return `split ${a.size}`;
+    case "icmp":
+      return a.what === "frag" ? `icmp frag ${a.mtu}` : `icmp ${a.what}`;
+    case "set":
+      return `set ${a.field} ${a.relative && a.value >= 0 ? "+" : ""}${a.value}`;
+    case "isn":
+      return `isn ${a.value}`;
+    case "hold":
+      return a.ms === Infinity ? "hold" : `hold ${formatDuration(a.ms)}`;
+    case "rate":
+      return `rate ${formatRate(a.bits)} queue ${a.queue}`;
   }
 }

@@ -30,7 +30,11 @@ export class Flow {
 }
 
 /** What a rule remembers of one connection. */
-export interface Memo { hits: number; /** When the last delayed segment of each direction leaves. */ releaseIn: number; releaseOut: number }
+export interface Memo {
+  hits: number /** When the last delayed segment of each direction leaves. */;
+  releaseIn: number;
+  releaseOut: number;
+}
 
 export class Tracked {
   readonly in = new Flow();
@@ -57,8 +61,12 @@ export class Tracked {
     this.since = now;
     this.lastSeen = now;
   }
-  flow(d: Direction): Flow { return d === "in" ? this.in : this.out; }
-  against(d: Direction): Flow { return d === "in" ? this.out : this.in; }
+  flow(d: Direction): Flow {
+    return d === "in" ? this.in : this.out;
+  }
+  against(d: Direction): Flow {
+    return d === "in" ? this.out : this.in;
+  }
   get over(): boolean {
     return this.reset || (this.in.fin !== undefined && this.out.fin !== undefined && acksFin(this.in, this.out) && acksFin(this.out, this.in));
   }
@@ -72,16 +80,23 @@ export const keyOf = (s: SegmentView): string => `${s.localAddress}:${s.localPor
 export class Tracker {
   readonly #connections = new Map<string, Tracked>();
   readonly #limit: number;
-  constructor(limit = 16_384) { this.#limit = limit; }
+  constructor(limit = 16_384) {
+    this.#limit = limit;
+  }
 
-  get size(): number { return this.#connections.size; }
-  clear(): void { this.#connections.clear(); }
+  get size(): number {
+    return this.#connections.size;
+  }
+  clear(): void {
+    this.#connections.clear();
+  }
 
   /** The connection of a segment, made when it is new; a SYN that begins a new life of the four numbers starts afresh. */
   find(s: SegmentView, now: number): Tracked {
     const key = keyOf(s);
     let c = this.#connections.get(key);
-    if (c !== undefined && s.has(SYN) && !s.has(ACK) && (c.over || c.established || c.fate !== undefined) && s.sequence !== c.flow(s.direction).isn) c = undefined;
+    if (c !== undefined && s.has(SYN) && !s.has(ACK) && (c.over || c.established || c.fate !== undefined) && s.sequence !== c.flow(s.direction).isn)
+      c = undefined;
     if (c === undefined) {
       c = new Tracked(now);
       if (this.#connections.size >= this.#limit) this.#connections.delete(this.#connections.keys().next().value as string);
@@ -101,10 +116,14 @@ export interface Reading {
 
 /** Reads a segment against what was seen before it, then counts it as seen. Call once a segment. */
 export function observe(c: Tracked, s: SegmentView): Reading {
-  const mine = c.flow(s.direction), other = c.against(s.direction);
+  const mine = c.flow(s.direction),
+    other = c.against(s.direction);
   const { ctl, sequence, acknowledgment, textLength, end } = s;
   const classes = new Set<SegmentClass>();
-  const syn = (ctl & SYN) !== 0, fin = (ctl & FIN) !== 0, rst = (ctl & RST) !== 0, ack = (ctl & ACK) !== 0;
+  const syn = (ctl & SYN) !== 0,
+    fin = (ctl & FIN) !== 0,
+    rst = (ctl & RST) !== 0,
+    ack = (ctl & ACK) !== 0;
 
   if (rst) classes.add("rst");
   else if (syn) classes.add(ack ? "synack" : "syn");
@@ -118,7 +137,14 @@ export function observe(c: Tracked, s: SegmentView): Reading {
   if (pure && !asks) {
     classes.add("ack");
     const shook = c.synAck && c.opener === s.direction && mine.isn !== undefined && other.isn !== undefined;
-    if (shook && sequence === ((mine.isn as number) + 1 | 0) && acknowledgment === ((other.isn as number) + 1 | 0) && mine.next === sequence && other.next === acknowledgment) classes.add("ack3");
+    if (
+      shook &&
+      sequence === (((mine.isn as number) + 1) | 0) &&
+      acknowledgment === (((other.isn as number) + 1) | 0) &&
+      mine.next === sequence &&
+      other.next === acknowledgment
+    )
+      classes.add("ack3");
     const outstanding = other.next !== undefined && ahead(acknowledgment, other.next) > 0;
     if (outstanding && mine.acked === acknowledgment && mine.window === s.window && c.established) classes.add("dupack");
   }
@@ -163,7 +189,8 @@ export function countDelivered(c: Tracked, s: SegmentView): void {
     return;
   }
   if (ahead(s.sequence, f.delivered) < 0) {
-    let start = s.sequence, end = s.end;
+    let start = s.sequence,
+      end = s.end;
     if (start === end) return;
     f.beyond = f.beyond.filter((b) => {
       const apart = ahead(b.end, start) > 0 || ahead(end, b.start) > 0;

@@ -22,7 +22,10 @@ export class FaultSpecError extends Error {
   }
 }
 
-export interface Word { readonly text: string; readonly at: number }
+export interface Word {
+  readonly text: string;
+  readonly at: number;
+}
 
 /**
  * Cuts a spec into words. `--port=80`, `--port 80`, `port=80` and `port 80` are the same; `;` and line ends part rules,
@@ -36,7 +39,10 @@ export function words(text: string): Word[] {
     let at = m.index;
     if (word.startsWith("#") || word === "=") continue;
     if (word === "\n") word = ";";
-    if (word.startsWith("--") && word.length > 2) { word = word.slice(2); at += 2; }
+    if (word.startsWith("--") && word.length > 2) {
+      word = word.slice(2);
+      at += 2;
+    }
     if (word.length > 1 && word.endsWith(":")) {
       out.push({ text: word.slice(0, -1), at }, { text: ":", at: at + word.length - 1 });
     } else out.push({ text: word, at });
@@ -50,7 +56,10 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   let bestCost = Math.min(3, word.length);
   for (const k of known) {
     const cost = edits(word.toLowerCase(), k);
-    if (cost < bestCost) { best = k; bestCost = cost; }
+    if (cost < bestCost) {
+      best = k;
+      bestCost = cost;
+    }
   }
   return best;
 }
@@ -73,7 +82,10 @@ function edits(a: string, b: string): number {
 }
 
 /** `low` to `high`, both included. */
-export interface Span { readonly low: number; readonly high: number }
+export interface Span {
+  readonly low: number;
+  readonly high: number;
+}
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1000, kb: 1000, kib: 1024, m: 1e6, mb: 1e6, mib: 1 << 20, g: 1e9, gb: 1e9, gib: 2 ** 30 };
 /** Octets: `100`, `100_000`, `10kB`, `64KiB`, `1MB`. */
@@ -113,10 +125,14 @@ export function parseSpan(text: string, one: (t: string) => number | undefined):
     const n = one(compare[2] as string);
     if (n === undefined) return undefined;
     switch (compare[1]) {
-      case "<": return { low: 0, high: n - 1 };
-      case "<=": return { low: 0, high: n };
-      case ">": return { low: n + 1, high: Infinity };
-      default: return { low: n, high: Infinity };
+      case "<":
+        return { low: 0, high: n - 1 };
+      case "<=":
+        return { low: 0, high: n };
+      case ">":
+        return { low: n + 1, high: Infinity };
+      default:
+        return { low: n, high: Infinity };
     }
   }
   const cut = text.indexOf("..") >= 0 ? ".." : "-";
@@ -125,7 +141,8 @@ export function parseSpan(text: string, one: (t: string) => number | undefined):
     const n = one(text);
     return n === undefined ? undefined : { low: n, high: n };
   }
-  const from = text.slice(0, i), to = text.slice(i + cut.length);
+  const from = text.slice(0, i),
+    to = text.slice(i + cut.length);
   const low = from === "" && cut === ".." ? 0 : one(from);
   const high = to === "" && cut === ".." ? Infinity : one(to);
   return low === undefined || high === undefined || low > high || text === cut ? undefined : { low, high };
@@ -137,7 +154,12 @@ const trim = (n: number): string => String(Number(n.toPrecision(15)));
 export const formatDuration = (ms: number): string => (ms >= 1000 && ms % 100 === 0 ? `${trim(ms / 1000)}s` : `${trim(ms)}ms`);
 export const formatShare = (share: number): string => `${Number((share * 100).toPrecision(12))}%`;
 export function formatRate(bits: number): string {
-  for (const [unit, size] of [["gbit", 1e9], ["mbit", 1e6], ["kbit", 1e3]] as const) if (bits >= size && bits % (size / 1000) === 0) return `${trim(bits / size)}${unit}`;
+  for (const [unit, size] of [
+    ["gbit", 1e9],
+    ["mbit", 1e6],
+    ["kbit", 1e3],
+  ] as const)
+    if (bits >= size && bits % (size / 1000) === 0) return `${trim(bits / size)}${unit}`;
   return `${trim(bits)}bit`;
 }
 export const formatSpan = (s: Span, one: (n: number) => string = String): string =>

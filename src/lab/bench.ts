@@ -9,10 +9,18 @@ import { type BehaviourService, serveBehaviour } from "../faults/endpoint.js";
 import type { TcpOptions } from "../tcp/options.js";
 import { Rig } from "../testing/rig.js";
 
-export const HOST = "10.77.0.1", ADDRESS = "10.77.0.2", PORT = 80;
+export const HOST = "10.77.0.1",
+  ADDRESS = "10.77.0.2",
+  PORT = 80;
 
 /** Kernel settings of the private network, so that a hold may outlast the kernel's own patience. Missing ones are passed over. */
-const PATIENCE: Readonly<Record<string, number>> = { tcp_syn_retries: 127, tcp_synack_retries: 127, tcp_orphan_retries: 127, tcp_retries2: 127, tcp_fin_timeout: 3600 };
+const PATIENCE: Readonly<Record<string, number>> = {
+  tcp_syn_retries: 127,
+  tcp_synack_retries: 127,
+  tcp_orphan_retries: 127,
+  tcp_retries2: 127,
+  tcp_fin_timeout: 3600,
+};
 
 export class Bench {
   readonly rig: Rig;
@@ -22,7 +30,8 @@ export class Bench {
 
   constructor(options: { readonly tcp?: Partial<TcpOptions>; readonly synCookies?: "auto" | "off"; readonly synBacklog?: number } = {}) {
     this.rig = new Rig({
-      device: openTun({ name: "lab0", host: `${HOST}/24`, mtu: 1500 }), addresses: [ADDRESS],
+      device: openTun({ name: "lab0", host: `${HOST}/24`, mtu: 1500 }),
+      addresses: [ADDRESS],
       ...(options.tcp === undefined ? {} : { options: options.tcp }),
       ...(options.synCookies === undefined ? {} : { synCookies: options.synCookies }),
       ...(options.synBacklog === undefined ? {} : { limits: { synBacklog: options.synBacklog } }),
@@ -30,9 +39,13 @@ export class Bench {
     this.clock = { now: () => this.rig.clock.now(), at: (when, run) => this.rig.clock.at(when as never, run) };
   }
 
-  serve(behaviour: string, port = PORT): BehaviourService { return serveBehaviour(this.rig.stack, port, parseBehaviour(behaviour), this.clock); }
+  serve(behaviour: string, port = PORT): BehaviourService {
+    return serveBehaviour(this.rig.stack, port, parseBehaviour(behaviour), this.clock);
+  }
   /** Adds faults. @returns their ids */
-  fault(spec: string): string[] { return this.rig.faults.add(spec).map((f) => f.id); }
+  fault(spec: string): string[] {
+    return this.rig.faults.add(spec).map((f) => f.id);
+  }
 
   /** A kernel socket that connects to us. Errors are kept for whoever waits for them. */
   dial(options: Partial<net.TcpNetConnectOpts> = {}): net.Socket {
@@ -76,9 +89,16 @@ export function kernelRows(port: number, side: "dst" | "src" = "dst", flags: rea
   const filter = side === "dst" ? ["dst", `${ADDRESS}:${port}`] : ["src", `${HOST}:${port}`];
   return new Promise((resolve, reject) => {
     execFile("ss", ["-tanoH", ...flags, ...filter], (error, stdout) => {
-      if (error?.code === "ENOENT") reject(new CliError("the kernel's own ss is missing: nothing could be proved", { exitCode: 3, mend: "apt-get install iproute2" }));
+      if (error?.code === "ENOENT")
+        reject(new CliError("the kernel's own ss is missing: nothing could be proved", { exitCode: 3, mend: "apt-get install iproute2" }));
       else if (error !== null) reject(new CliError(`ss failed: ${error.message}`));
-      else resolve(stdout.split("\n").map((line) => line.replace(/\s+/g, " ").trim()).filter((line) => line !== ""));
+      else
+        resolve(
+          stdout
+            .split("\n")
+            .map((line) => line.replace(/\s+/g, " ").trim())
+            .filter((line) => line !== ""),
+        );
     });
   });
 }

@@ -23,7 +23,9 @@ const LOOK_MS = 250;
 
 /** @returns whether every look showed the state */
 export async function stateLab(state: LabState, options: StateLabOptions): Promise<boolean> {
-  const scene = SCENES[state], text = STATE_TEXTS[state], t = (x: Text): string => x[options.lang];
+  const scene = SCENES[state],
+    text = STATE_TEXTS[state],
+    t = (x: Text): string => x[options.lang];
   bePatient();
   const bench = new Bench({ tcp: LAB_TCP });
   let child: ChildProcess | undefined;
@@ -32,16 +34,31 @@ export async function stateLab(state: LabState, options: StateLabOptions): Promi
     if (options.command.length === 0) await scene.play(bench);
     else {
       child = playCommand(bench, state, scene, options.command);
-      child.once("error", (error) => { failed = new CliError(`${options.command[0]}: ${(error as NodeJS.ErrnoException).code === "ENOENT" ? "no such program" : error.message}`, { exitCode: 127 }); });
+      child.once("error", (error) => {
+        failed = new CliError(`${options.command[0]}: ${(error as NodeJS.ErrnoException).code === "ENOENT" ? "no such program" : error.message}`, {
+          exitCode: 127,
+        });
+      });
     }
-    const kernel = await until(`ss to show ${scene.ss}`, () => {
-      if (failed !== undefined) throw failed;
-      return rowOf(scene);
-    }, 15_000);
+    const kernel = await until(
+      `ss to show ${scene.ss}`,
+      () => {
+        if (failed !== undefined) throw failed;
+        return rowOf(scene);
+      },
+      15_000,
+    );
     const ours = oursOf(bench);
     if (!options.json) {
       options.say(`${state}\n`);
-      const rows: [Text, string][] = [[WORDS.kernel, kernel], [WORDS.ours, ours ?? t(WORDS.unknown)], [WORDS.means, t(text.means)], [WORDS.how, t(text.how)], [WORDS.lasts, t(text.lasts)], [WORDS.stays, t(text.stays)]];
+      const rows: [Text, string][] = [
+        [WORDS.kernel, kernel],
+        [WORDS.ours, ours ?? t(WORDS.unknown)],
+        [WORDS.means, t(text.means)],
+        [WORDS.how, t(text.how)],
+        [WORDS.lasts, t(text.lasts)],
+        [WORDS.stays, t(text.stays)],
+      ];
       if (text.myth !== undefined) rows.push([WORDS.myth, t(text.myth)]);
       const width = Math.max(...rows.map(([label]) => wide(t(label))));
       for (const [label, value] of rows) options.say(`  ${t(label)}${" ".repeat(width - wide(t(label)))}  ${value}`);
@@ -49,7 +66,12 @@ export async function stateLab(state: LabState, options: StateLabOptions): Promi
     }
     const { looks, seen, last } = await hold(scene, options);
     if (options.json) options.say(JSON.stringify({ state, kernel, ours: ours ?? null, holdMs: options.holdMs, looks, seen, last: last ?? null }));
-    else options.say(options.lang === "zh" ? `ss 看了 ${looks} 次，${seen} 次是 ${scene.ss}；最后一次：${last ?? "没有了"}` : `ss showed ${scene.ss} in ${seen} of ${looks} looks; the last one: ${last ?? "no row"}`);
+    else
+      options.say(
+        options.lang === "zh"
+          ? `ss 看了 ${looks} 次，${seen} 次是 ${scene.ss}；最后一次：${last ?? "没有了"}`
+          : `ss showed ${scene.ss} in ${seen} of ${looks} looks; the last one: ${last ?? "no row"}`,
+      );
     return seen === looks;
   } finally {
     child?.kill();
@@ -62,7 +84,9 @@ async function rowOf(scene: Scene): Promise<string | undefined> {
 }
 
 async function hold(scene: Scene, options: StateLabOptions): Promise<{ looks: number; seen: number; last: string | undefined }> {
-  let looks = 0, seen = 0, last: string | undefined;
+  let looks = 0,
+    seen = 0,
+    last: string | undefined;
   const end = performance.now() + options.holdMs;
   do {
     last = await rowOf(scene);
@@ -83,12 +107,19 @@ function oursOf(bench: Bench): string | undefined {
 }
 
 function playCommand(bench: Bench, state: LabState, scene: Scene, command: readonly string[]): ChildProcess {
-  if (scene.command === undefined) throw new CliError(`a client cannot be in ${state}: it is the server's state`, { exitCode: 2, mend: `run it without a command: glasstcp lab ${state.toLowerCase()}` });
+  if (scene.command === undefined)
+    throw new CliError(`a client cannot be in ${state}: it is the server's state`, {
+      exitCode: 2,
+      mend: `run it without a command: glasstcp lab ${state.toLowerCase()}`,
+    });
   bench.serve(scene.command.behaviour);
   if (scene.command.faults !== undefined) bench.fault(scene.command.faults);
   const fill = (word: string): string => word.replaceAll("{url}", `http://${ADDRESS}/`).replaceAll("{address}", ADDRESS).replaceAll("{port}", String(PORT));
   const [program = "", ...args] = command.map(fill);
-  return spawn(program, args, { stdio: ["inherit", "inherit", "inherit"], env: { ...process.env, GLASSTCP_URL: `http://${ADDRESS}/`, GLASSTCP_ADDRESS: ADDRESS, GLASSTCP_PORT: String(PORT) } });
+  return spawn(program, args, {
+    stdio: ["inherit", "inherit", "inherit"],
+    env: { ...process.env, GLASSTCP_URL: `http://${ADDRESS}/`, GLASSTCP_ADDRESS: ADDRESS, GLASSTCP_PORT: String(PORT) },
+  });
 }
 
 /** Columns of a text on a terminal: a Chinese character takes two. */

@@ -32,7 +32,10 @@ const server = { side: "dst", port: PORT } as const;
 
 export const SCENES: Readonly<Record<LabState, Scene>> = {
   "SYN-SENT": {
-    ...server, ss: "SYN-SENT", ours: undefined, command: { behaviour: "http", faults: "in syn drop" },
+    ...server,
+    ss: "SYN-SENT",
+    ours: undefined,
+    command: { behaviour: "http", faults: "in syn drop" },
     async play(bench) {
       bench.serve("silent");
       bench.fault("in syn drop");
@@ -40,7 +43,10 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "SYN-RECEIVED": {
-    ss: "SYN-RECV", ours: "ESTABLISHED", side: "src", port: LISTEN_PORT,
+    ss: "SYN-RECV",
+    ours: "ESTABLISHED",
+    side: "src",
+    port: LISTEN_PORT,
     async play(bench) {
       await bench.listen(LISTEN_PORT);
       bench.fault("out ack3,ack drop");
@@ -50,14 +56,20 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "ESTABLISHED": {
-    ...server, ss: "ESTAB", ours: "ESTABLISHED", command: { behaviour: "silent" },
+    ...server,
+    ss: "ESTAB",
+    ours: "ESTABLISHED",
+    command: { behaviour: "silent" },
     async play(bench) {
       bench.serve("silent");
       await connected(bench);
     },
   },
   "FIN-WAIT-1": {
-    ...server, ss: "FIN-WAIT-1", ours: "ESTABLISHED", command: { behaviour: "http", faults: "in fin drop" },
+    ...server,
+    ss: "FIN-WAIT-1",
+    ours: "ESTABLISHED",
+    command: { behaviour: "http", faults: "in fin drop" },
     async play(bench) {
       bench.serve("silent");
       bench.fault("in fin drop");
@@ -65,7 +77,10 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "FIN-WAIT-2": {
-    ...server, ss: "FIN-WAIT-2", ours: "CLOSE-WAIT", command: { behaviour: "http never-close" },
+    ...server,
+    ss: "FIN-WAIT-2",
+    ours: "CLOSE-WAIT",
+    command: { behaviour: "http never-close" },
     async play(bench) {
       bench.serve("silent never-close");
       const { socket, ours } = await connected(bench);
@@ -74,7 +89,10 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "CLOSE-WAIT": {
-    ...server, ss: "CLOSE-WAIT", ours: "FIN-WAIT-2", command: { behaviour: "http close" },
+    ...server,
+    ss: "CLOSE-WAIT",
+    ours: "FIN-WAIT-2",
+    command: { behaviour: "http close" },
     async play(bench) {
       bench.serve("silent");
       const { ours } = await connected(bench);
@@ -83,7 +101,10 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "CLOSING": {
-    ...server, ss: "CLOSING", ours: "CLOSING", command: { behaviour: "http close", faults: "in fin hold 1s; out fin hold 500ms; out finack drop; in finack drop" },
+    ...server,
+    ss: "CLOSING",
+    ours: "CLOSING",
+    command: { behaviour: "http close", faults: "in fin hold 1s; out fin hold 500ms; out finack drop; in finack drop" },
     async play(bench) {
       bench.serve("silent");
       const { socket, ours } = await connected(bench);
@@ -97,7 +118,10 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "LAST-ACK": {
-    ...server, ss: "LAST-ACK", ours: "FIN-WAIT-2", command: { behaviour: "http length none", faults: "in fin drop" },
+    ...server,
+    ss: "LAST-ACK",
+    ours: "FIN-WAIT-2",
+    command: { behaviour: "http length none", faults: "in fin drop" },
     async play(bench) {
       bench.serve("silent");
       bench.fault("in fin drop");
@@ -108,7 +132,10 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     },
   },
   "TIME-WAIT": {
-    ...server, ss: "TIME-WAIT", ours: "LAST-ACK", command: { behaviour: "http", faults: "in lastack drop" },
+    ...server,
+    ss: "TIME-WAIT",
+    ours: "LAST-ACK",
+    command: { behaviour: "http", faults: "in lastack drop" },
     async play(bench) {
       bench.serve("silent");
       bench.fault("in lastack drop");

@@ -16,19 +16,34 @@ const LOVE: Lines = {
   ack: { en: "A: “I do.” From now on they are together.", zh: "甲：“认真的。”从此在一起了。" },
   question: { en: "A: “I have a cold.”", zh: "甲：“我感冒了。”" },
   lost: { en: "B: “Drink hot water.” – but the words are lost in the noise.", zh: "乙：“多喝热水。”——可是这句话淹没在嘈杂里，没传到。" },
-  again: { en: "B hears no answer and says it again: “Drink hot water.” (data and ACK in one: a retransmission)", zh: "乙没等到回音，又说一遍：“多喝热水。”（数据加 ACK，重传）" },
+  again: {
+    en: "B hears no answer and says it again: “Drink hot water.” (data and ACK in one: a retransmission)",
+    zh: "乙没等到回音，又说一遍：“多喝热水。”（数据加 ACK，重传）",
+  },
   twice: { en: "The wind brings it twice; A nods to both, and heeds it once.", zh: "风把这句话吹来两遍；甲两遍都点头，只当一遍听（去重）。" },
   fin: { en: "A: “Let us part. I have nothing more to say.”", zh: "甲：“我们分手吧，我没有话要说了。”" },
   finack: { en: "B: “I understand.” But B is not done yet, and A still listens.", zh: "乙：“知道了。”但乙还有话，甲还听着。" },
   ourfin: { en: "B: “Then I have nothing more to say either.”", zh: "乙：“那我也没有话要说了。”" },
-  lastack: { en: "A: “Farewell.” – and stays at the window a while, in case B did not hear it.", zh: "甲：“保重。”——又在窗边站了一会儿，怕乙没有听见（TIME-WAIT）。" },
+  lastack: {
+    en: "A: “Farewell.” – and stays at the window a while, in case B did not hear it.",
+    zh: "甲：“保重。”——又在窗边站了一会儿，怕乙没有听见（TIME-WAIT）。",
+  },
 };
 
 const LOVERS_CHECK: Lines = {
   ...LOVE,
-  syn: { en: "A, far away, tests the line: “How much is 1+1?” (no answer in time: the line is down, ask again later)", zh: "相隔两地，甲先试线路：“1+1 等于几？”（到时候没有回答，就当网断了，过一阵再问）" },
-  synack: { en: "B: “2. And how much is 2+2?” B now knows that A is heard; not yet whether A hears B.", zh: "乙：“2。那 2+2 等于几？”乙知道自己听得见甲，还不知道甲听不听得见自己。" },
-  ack: { en: "A: “4.” Both have asked, both have been answered: two questions, two answers, three messages.", zh: "甲：“4。”双方都问过、都得到了回答：两问两答，合成三句。" },
+  syn: {
+    en: "A, far away, tests the line: “How much is 1+1?” (no answer in time: the line is down, ask again later)",
+    zh: "相隔两地，甲先试线路：“1+1 等于几？”（到时候没有回答，就当网断了，过一阵再问）",
+  },
+  synack: {
+    en: "B: “2. And how much is 2+2?” B now knows that A is heard; not yet whether A hears B.",
+    zh: "乙：“2。那 2+2 等于几？”乙知道自己听得见甲，还不知道甲听不听得见自己。",
+  },
+  ack: {
+    en: "A: “4.” Both have asked, both have been answered: two questions, two answers, three messages.",
+    zh: "甲：“4。”双方都问过、都得到了回答：两问两答，合成三句。",
+  },
 };
 
 const PHONE: Lines = {
@@ -98,7 +113,12 @@ function tell(n: Narrator, events: readonly TcpEvent[], lines: Lines): void {
     n.must(found >= 0, `the step ${step} of the story is among the segments`);
     at = found + 1;
     const e = events[found] as TcpEvent;
-    const what = e.kind === "segment" ? `${e.dir === "in" ? "A→B" : "B→A"} ${e.flags.padEnd(3)} seq ${e.relSeq} ack ${e.relAck} len ${e.len}` : e.kind === "fault" ? `    ${e.act}` : "";
+    const what =
+      e.kind === "segment"
+        ? `${e.dir === "in" ? "A→B" : "B→A"} ${e.flags.padEnd(3)} seq ${e.relSeq} ack ${e.relAck} len ${e.len}`
+        : e.kind === "fault"
+          ? `    ${e.act}`
+          : "";
     n.tell(`  ${what.padEnd(30)} ${lines[step].en}`, `  ${what.padEnd(30)} ${lines[step].zh}`);
   }
 }
@@ -109,7 +129,17 @@ const MYTHS: Text = {
 };
 
 export const STORIES: readonly Experiment[] = [
-  story("love", { en: "a love story, told by a real connection: confession, hot water, farewell", zh: "由一个真实连接讲述的爱情故事：告白、多喝热水、分手" }, LOVE, MYTHS),
-  story("lovers-check", { en: "1+1? – 2, and 2+2? – 4: the handshake of two who are far apart", zh: "1+1 等于几？——2，那 2+2 呢？——4：异地恋的三次握手" }, LOVERS_CHECK, MYTHS),
+  story(
+    "love",
+    { en: "a love story, told by a real connection: confession, hot water, farewell", zh: "由一个真实连接讲述的爱情故事：告白、多喝热水、分手" },
+    LOVE,
+    MYTHS,
+  ),
+  story(
+    "lovers-check",
+    { en: "1+1? – 2, and 2+2? – 4: the handshake of two who are far apart", zh: "1+1 等于几？——2，那 2+2 呢？——4：异地恋的三次握手" },
+    LOVERS_CHECK,
+    MYTHS,
+  ),
   story("phone", { en: "a phone call that ends politely", zh: "一通礼貌结束的电话" }, PHONE, MYTHS),
 ];

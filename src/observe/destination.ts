@@ -58,10 +58,13 @@ export class Destination {
     this.#delayMs = options.delayMs ?? 5;
   }
 
-  write(line: string): void { this.#write(line, this.#limit); }
+  write(line: string): void {
+    this.#write(line, this.#limit);
+  }
 
   #write(line: string, limit: number): void {
-    const octets = Buffer.byteLength(line), piece = this.#room(octets, limit);
+    const octets = Buffer.byteLength(line),
+      piece = this.#room(octets, limit);
     if (piece === undefined) return;
     piece.utf8(line);
     piece.lines++;
@@ -96,7 +99,9 @@ export class Destination {
     else this.#timer ??= setTimeout(this.#launch, this.#delayMs);
   }
 
-  get isFile(): boolean { return this.#path !== undefined; }
+  get isFile(): boolean {
+    return this.#path !== undefined;
+  }
 
   /** Opens the file again by its name, after logrotate moved it. Nothing to do for a descriptor. */
   reopen(): void {

@@ -19,32 +19,54 @@ export function millis(n: number): string {
   const thousandths = Math.round(n * 1_000);
   if (!(thousandths >= 0 && thousandths < 0x7fffffff)) return number(thousandths / 1_000);
   // Whole numbers become text several times faster than fractions do.
-  const whole = (thousandths / 1_000) | 0, rest = thousandths - whole * 1_000;
-  return rest === 0 ? `${whole}` : rest % 100 === 0 ? `${whole}.${rest / 100}` : rest % 10 === 0 ? `${whole}.${rest < 100 ? "0" : ""}${rest / 10}` : `${whole}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`;
+  const whole = (thousandths / 1_000) | 0,
+    rest = thousandths - whole * 1_000;
+  return rest === 0
+    ? `${whole}`
+    : rest % 100 === 0
+      ? `${whole}.${rest / 100}`
+      : rest % 10 === 0
+        ? `${whole}.${rest < 100 ? "0" : ""}${rest / 10}`
+        : `${whole}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`;
 }
 
 function cause(c: Cause): string {
   switch (c.kind) {
-    case "segment": return `{"kind":"segment","flags":"${c.flags}","seq":${c.seq},"ack":${c.ack},"len":${c.len},"win":${c.win}}`;
-    case "call": return `{"kind":"call","call":"${c.call}"}`;
-    case "timer": return `{"kind":"timer","timer":"${c.timer}"}`;
-    case "icmp": return `{"kind":"icmp","type":${c.type},"code":${c.code}}`;
+    case "segment":
+      return `{"kind":"segment","flags":"${c.flags}","seq":${c.seq},"ack":${c.ack},"len":${c.len},"win":${c.win}}`;
+    case "call":
+      return `{"kind":"call","call":"${c.call}"}`;
+    case "timer":
+      return `{"kind":"timer","timer":"${c.timer}"}`;
+    case "icmp":
+      return `{"kind":"icmp","type":${c.type},"code":${c.code}}`;
   }
 }
 
 function body(e: TcpEvent): string {
   switch (e.kind) {
-    case "transition": return `,"event":"transition"${who(e.conn)},"from":"${e.from}","to":"${e.to}","cause":${cause(e.cause)},"rule":"${e.rule}","ms":${millis(e.ms)}`;
-    case "closed": return `,"event":"closed"${who(e.conn)},"by":"${e.by}","ms":${millis(e.ms)},"rxBytes":${e.rxBytes},"txBytes":${e.txBytes},"retransmits":${e.retransmits}`;
-    case "refused": return `,"event":"refused"${who(e.conn)},"cause":${cause(e.cause)},"rule":"${e.rule}"`;
-    case "reset": return `,"event":"reset"${who(e.conn)},"direction":"${e.direction}","rule":"${e.rule}"`;
-    case "drop": return `,"event":"drop"${e.conn === undefined ? "" : who(e.conn)},"reason":"${e.rule}"${e.detail === undefined ? "" : `,"cause":${cause(e.detail)}`}`;
-    case "timer": return `,"event":"timer"${who(e.conn)},"timer":"${e.timer}","rto":${millis(e.rto)},"n":${e.n}`;
-    case "segment": return `,"event":"segment"${who(e.conn)},"dir":"${e.dir}","flags":"${e.flags}","seq":${e.seq},"ack":${e.ack},"len":${e.len},"win":${e.win},"options":${JSON.stringify(e.options)},"relSeq":${e.relSeq},"relAck":${e.relAck},"segments":${e.segments},"retransmission":${e.retransmission}`;
-    case "congestion": return `,"event":"congestion"${who(e.conn)},"phase":"${e.phase}","cwnd":${e.cwnd},"ssthresh":${number(e.ssthresh)},"rule":"${e.rule}"`;
-    case "flood": return `,"event":"flood","halfOpen":${e.halfOpen},"sources":${e.sources},"cookiesSent":${e.cookiesSent}`;
-    case "limit": return `,"event":"limit","limit":${JSON.stringify(e.limit)},"value":${number(e.value)},"shed":${e.shed}`;
-    case "fault": return `,"event":"fault"${e.conn === undefined ? "" : who(e.conn)},"fault":${JSON.stringify(e.fault)},"act":${JSON.stringify(e.act)},"detail":${JSON.stringify(e.detail)}`;
+    case "transition":
+      return `,"event":"transition"${who(e.conn)},"from":"${e.from}","to":"${e.to}","cause":${cause(e.cause)},"rule":"${e.rule}","ms":${millis(e.ms)}`;
+    case "closed":
+      return `,"event":"closed"${who(e.conn)},"by":"${e.by}","ms":${millis(e.ms)},"rxBytes":${e.rxBytes},"txBytes":${e.txBytes},"retransmits":${e.retransmits}`;
+    case "refused":
+      return `,"event":"refused"${who(e.conn)},"cause":${cause(e.cause)},"rule":"${e.rule}"`;
+    case "reset":
+      return `,"event":"reset"${who(e.conn)},"direction":"${e.direction}","rule":"${e.rule}"`;
+    case "drop":
+      return `,"event":"drop"${e.conn === undefined ? "" : who(e.conn)},"reason":"${e.rule}"${e.detail === undefined ? "" : `,"cause":${cause(e.detail)}`}`;
+    case "timer":
+      return `,"event":"timer"${who(e.conn)},"timer":"${e.timer}","rto":${millis(e.rto)},"n":${e.n}`;
+    case "segment":
+      return `,"event":"segment"${who(e.conn)},"dir":"${e.dir}","flags":"${e.flags}","seq":${e.seq},"ack":${e.ack},"len":${e.len},"win":${e.win},"options":${JSON.stringify(e.options)},"relSeq":${e.relSeq},"relAck":${e.relAck},"segments":${e.segments},"retransmission":${e.retransmission}`;
+    case "congestion":
+      return `,"event":"congestion"${who(e.conn)},"phase":"${e.phase}","cwnd":${e.cwnd},"ssthresh":${number(e.ssthresh)},"rule":"${e.rule}"`;
+    case "flood":
+      return `,"event":"flood","halfOpen":${e.halfOpen},"sources":${e.sources},"cookiesSent":${e.cookiesSent}`;
+    case "limit":
+      return `,"event":"limit","limit":${JSON.stringify(e.limit)},"value":${number(e.value)},"shed":${e.shed}`;
+    case "fault":
+      return `,"event":"fault"${e.conn === undefined ? "" : who(e.conn)},"fault":${JSON.stringify(e.fault)},"act":${JSON.stringify(e.act)},"detail":${JSON.stringify(e.detail)}`;
   }
 }
 
@@ -75,11 +97,15 @@ const encode = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
  * Who a connection is, as octets, made with its first line for the five or so that follow. A table that is written over, and
  * not a WeakMap: entries for every connection are work for each garbage collection.
  */
-const SLOTS = 1_024, SLOT = 160;
-const slab = new Uint8Array(SLOTS * SLOT), lengths = new Uint8Array(SLOTS), owners = new Array<Who | undefined>(SLOTS).fill(undefined);
+const SLOTS = 1_024,
+  SLOT = 160;
+const slab = new Uint8Array(SLOTS * SLOT),
+  lengths = new Uint8Array(SLOTS),
+  owners = new Array<Who | undefined>(SLOTS).fill(undefined);
 
 function putWho(w: Who, into: Octets): void {
-  const slot = w.id & (SLOTS - 1), at = slot * SLOT;
+  const slot = w.id & (SLOTS - 1),
+    at = slot * SLOT;
   if (owners[slot] === w) return into.part(slab, at, lengths[slot] as number);
   const from = into.at;
   into.whole(w.id);
@@ -95,7 +121,8 @@ function putWho(w: Who, into: Octets): void {
 }
 
 function writeTransition(e: Extract<TcpEvent, { kind: "transition" }>, time: number, into: Octets): void {
-  const c = e.cause, t = templateOf(e);
+  const c = e.cause,
+    t = templateOf(e);
   into.copy(headOf(time));
   putWho(e.conn, into);
   into.copy(t.states);
@@ -157,7 +184,8 @@ interface Template {
 const templates = new Map<string, Template[]>();
 
 function templateOf(e: Extract<TcpEvent, { kind: "transition" }>): Template {
-  const c = e.cause, what = c.kind === "segment" ? c.flags : c.kind === "call" ? c.call : c.kind === "timer" ? c.timer : "";
+  const c = e.cause,
+    what = c.kind === "segment" ? c.flags : c.kind === "call" ? c.call : c.kind === "timer" ? c.timer : "";
   let list = templates.get(e.rule);
   if (list === undefined) templates.set(e.rule, (list = []));
   for (let i = 0; i < list.length; i++) {
@@ -165,7 +193,10 @@ function templateOf(e: Extract<TcpEvent, { kind: "transition" }>): Template {
     if (t.from === e.from && t.to === e.to && t.what === what && t.sent === e.sent) return t;
   }
   const template: Template = {
-    from: e.from, to: e.to, what, sent: e.sent,
+    from: e.from,
+    to: e.to,
+    what,
+    sent: e.sent,
     states: encode(`","from":"${e.from}","to":"${e.to}","cause":${c.kind === "segment" ? `{"kind":"segment","flags":"${c.flags}","seq":` : cause(c)}`),
     rule: encode(`${c.kind === "segment" ? "}" : ""},"rule":"${e.rule}","ms":`),
     msg: encode(`,"msg":"${wording(c.kind === "segment" ? { ...e, cause: { ...c, len: 0 } } : e)}"}\n`),
@@ -174,7 +205,8 @@ function templateOf(e: Extract<TcpEvent, { kind: "transition" }>): Template {
   return template;
 }
 
-let lastTime = -1, lastHead = encode("");
+let lastTime = -1,
+  lastHead = encode("");
 /** What a transition's line begins with. Many lines share a millisecond. */
 function headOf(time: number): Uint8Array {
   if (time !== lastTime) {

@@ -55,10 +55,20 @@ export class Log implements Observer {
       const line = `{"level":40,"time":${this.#clock()},"event":"log-lost","lines":${lines},"msg":"log lines lost: they could not be written"}\n`;
       return prettify === undefined ? line : prettify(line);
     };
-    this.logger = pino({ level: options.level, base: null }, { write: (line: string): void => { this.#lines++; write(line); } });
+    this.logger = pino(
+      { level: options.level, base: null },
+      {
+        write: (line: string): void => {
+          this.#lines++;
+          write(line);
+        },
+      },
+    );
   }
 
-  wants(kind: EventKind): boolean { return this.#wants.has(kind); }
+  wants(kind: EventKind): boolean {
+    return this.#wants.has(kind);
+  }
 
   event(event: TcpEvent): void {
     // Another observer may have asked for a kind that is off here.
@@ -70,7 +80,8 @@ export class Log implements Observer {
   #mayTellRefusal(): boolean {
     const second = Math.floor(this.#clock() / 1_000);
     if (second !== this.#refusalSecond) {
-      if (this.#refusals > REFUSALS_PER_SECOND) this.#put({ kind: "limit", limit: "refused lines per second", value: REFUSALS_PER_SECOND, shed: this.#refusals - REFUSALS_PER_SECOND });
+      if (this.#refusals > REFUSALS_PER_SECOND)
+        this.#put({ kind: "limit", limit: "refused lines per second", value: REFUSALS_PER_SECOND, shed: this.#refusals - REFUSALS_PER_SECOND });
       this.#refusalSecond = second;
       this.#refusals = 0;
     }
@@ -91,7 +102,9 @@ export class Log implements Observer {
     this.logger.level = before;
   }
 
-  get level(): Level { return this.#level; }
+  get level(): Level {
+    return this.#level;
+  }
   set level(level: Level) {
     this.#level = level;
     this.#wants = kindsAt(level);
@@ -103,8 +116,16 @@ export class Log implements Observer {
     return { lines: this.#lines, lostLines: d.lostLines, errors: d.errors, lastError: d.lastError };
   }
   /** Whether the log is a file, which can be opened again by its name. */
-  get isFile(): boolean { return this.#destination.isFile; }
-  reopen(): void { this.#destination.reopen(); }
-  flush(timeoutMs?: number): Promise<void> { return this.#destination.flush(timeoutMs); }
-  flushSync(): void { this.#destination.flushSync(); }
+  get isFile(): boolean {
+    return this.#destination.isFile;
+  }
+  reopen(): void {
+    this.#destination.reopen();
+  }
+  flush(timeoutMs?: number): Promise<void> {
+    return this.#destination.flush(timeoutMs);
+  }
+  flushSync(): void {
+    this.#destination.flushSync();
+  }
 }

@@ -16,8 +16,10 @@ const RTT_BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005
 export function metricsOf(source: MetricsSource): { text(): Promise<string>; readonly contentType: string } {
   const registry = new Registry();
   const registers = [registry];
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> => new Gauge({ name: `glasstcp_${name}`, help, labelNames: [...labelNames], registers });
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> => new Counter({ name: `glasstcp_${name}`, help, labelNames: [...labelNames], registers });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> =>
+    new Gauge({ name: `glasstcp_${name}`, help, labelNames: [...labelNames], registers });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
+    new Counter({ name: `glasstcp_${name}`, help, labelNames: [...labelNames], registers });
 
   const info = gauge("info", "Version, interface and driver of the daemon; always 1", ["version", "tun", "driver", "offload"]);
   const uptime = gauge("uptime_seconds", "Time since the daemon started");
@@ -32,13 +34,19 @@ export function metricsOf(source: MetricsSource): { text(): Promise<string>; rea
   const tcp = counter("tcp_total", "Counts of the TCP core: segments, retransmits, timeouts, resets …", ["what"]);
   const device = counter("device_total", "Counts of the device: frames, octets, errors", ["what"]);
   const log = counter("log_total", "Lines written, lines lost and failed writes of the log", ["what"]);
-  const rtt = new Histogram({ name: "glasstcp_srtt_seconds", help: "Smoothed round trip time of the connections that are alive at the scrape", buckets: RTT_BUCKETS, registers });
+  const rtt = new Histogram({
+    name: "glasstcp_srtt_seconds",
+    help: "Smoothed round trip time of the connections that are alive at the scrape",
+    buckets: RTT_BUCKETS,
+    registers,
+  });
   const lag = gauge("event_loop_lag_seconds", "Delay of the event loop since the last scrape", ["quantile"]);
   const memory = gauge("memory_bytes", "Memory of the process", ["kind"]);
 
   const refresh = (): void => {
     registry.resetMetrics();
-    const status = source.status(), counters = source.counters();
+    const status = source.status(),
+      counters = source.counters();
     info.set({ version: status.version, tun: status.tun.name, driver: status.tun.driver, offload: status.tun.offload }, 1);
     uptime.set(status.uptimeMs / 1_000);
     for (const state of STATES) connections.set({ state }, status.connections.byState[state] ?? 0);

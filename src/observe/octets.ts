@@ -12,9 +12,13 @@ export class Octets {
   readonly bytes: Buffer;
   at = 0;
   lines = 0;
-  constructor(size: number) { this.bytes = Buffer.allocUnsafeSlow(size); }
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size);
+  }
 
-  get room(): number { return this.bytes.length - this.at; }
+  get room(): number {
+    return this.bytes.length - this.at;
+  }
   clear(): void {
     this.at = 0;
     this.lines = 0;
@@ -34,7 +38,8 @@ export class Octets {
   }
   /** As `copy`, for parts of a larger block: a view of each would be garbage. */
   part(from: Uint8Array, offset: number, length: number): void {
-    const b = this.bytes, at = this.at;
+    const b = this.bytes,
+      at = this.at;
     for (let i = 0; i < length; i++) b[at + i] = from[offset + i] as number;
     this.at = at + length;
   }
@@ -75,5 +80,7 @@ export class Octets {
     }
   }
   /** Any text, as UTF-8. The caller has seen to the room. */
-  utf8(text: string): void { this.at += this.bytes.write(text, this.at, "utf8"); }
+  utf8(text: string): void {
+    this.at += this.bytes.write(text, this.at, "utf8");
+  }
 }

@@ -34,7 +34,9 @@ export function prettifier(colour: boolean): (line: string) => string {
       const because = clause === undefined ? "" : ` ${colors.gray(`[${clause}]`)}`;
       if (line.conn === undefined) {
         if (Object.hasOwn(LEVEL_OF, line.event ?? "")) return msg + because;
-        const rest = Object.entries(line).filter(([k]) => !SHOWN_ELSEWHERE.has(k)).map(([k, v]) => `${k}=${typeof v === "object" ? JSON.stringify(v) : String(v)}`);
+        const rest = Object.entries(line)
+          .filter(([k]) => !SHOWN_ELSEWHERE.has(k))
+          .map(([k, v]) => `${k}=${typeof v === "object" ? JSON.stringify(v) : String(v)}`);
         return rest.length === 0 ? msg : `${msg} ${colors.gray(rest.join(" "))}`;
       }
       return `${line.conn > 0 ? `${colors.cyan(`#${line.conn}`)} ` : ""}${line.remote} ${colors.gray(">")} ${line.local?.slice(line.local.lastIndexOf(":"))} ${msg}${because}${line.event === "transition" && line.ms !== undefined && line.ms > 0 ? colors.gray(` after ${Math.round(line.ms)} ms`) : ""}`;

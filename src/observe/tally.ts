@@ -20,7 +20,9 @@ export class Tally implements Observer {
     return taken;
   }
 
-  wants(kind: EventKind): boolean { return COUNTED.has(kind); }
+  wants(kind: EventKind): boolean {
+    return COUNTED.has(kind);
+  }
 
   event(e: TcpEvent): void {
     this.events[e.kind] = (this.events[e.kind] ?? 0) + 1;

@@ -30,10 +30,14 @@ const TIMER_WORDS: Readonly<Record<TimerName, string>> = {
 
 export function causeWords(cause: Cause): string {
   switch (cause.kind) {
-    case "segment": return cause.len > 0 ? `${wordsOf(cause.flags)} with ${cause.len} octets arrived` : `${wordsOf(cause.flags)} arrived`;
-    case "call": return `application called ${cause.call}`;
-    case "timer": return TIMER_WORDS[cause.timer];
-    case "icmp": return `ICMP type ${cause.type} code ${cause.code} arrived`;
+    case "segment":
+      return cause.len > 0 ? `${wordsOf(cause.flags)} with ${cause.len} octets arrived` : `${wordsOf(cause.flags)} arrived`;
+    case "call":
+      return `application called ${cause.call}`;
+    case "timer":
+      return TIMER_WORDS[cause.timer];
+    case "icmp":
+      return `ICMP type ${cause.type} code ${cause.code} arrived`;
   }
 }
 
@@ -56,16 +60,29 @@ export const CLOSED_WORDS = { rx: "; ", tx: " octets in, ", retransmits: " out, 
 /** One sentence for an event: the `msg` of its log line. @param arrow how "→" is written, see lines.ts */
 export function wording(e: TcpEvent, arrow = "→"): string {
   switch (e.kind) {
-    case "transition": return e.sent === "" ? `${e.from} ${arrow} ${e.to}: ${causeWords(e.cause)}` : `${e.from} ${arrow} ${e.to}: ${causeWords(e.cause)}, sent ${wordsOf(e.sent)}`;
-    case "closed": return `${BY_WORDS[e.by]}${CLOSED_WORDS.rx}${e.rxBytes}${CLOSED_WORDS.tx}${e.txBytes}${CLOSED_WORDS.retransmits}${e.retransmits}${CLOSED_WORDS.end}`;
-    case "refused": return `refused: ${causeWords(e.cause)}`;
-    case "reset": return e.direction === "in" ? "RST accepted" : "RST sent";
-    case "drop": return e.detail === undefined ? "dropped" : `dropped: ${causeWords(e.detail)}`;
-    case "timer": return `${TIMER_WORDS[e.timer]}${e.n > 1 ? `, ${e.n} in a row` : ""}`;
-    case "segment": return `${e.dir === "in" ? "<" : ">"} ${e.flags} ${e.relSeq}:${e.relSeq + e.len}(${e.len}) ack ${e.relAck} win ${e.win}${e.options === "" ? "" : ` <${e.options}>`}${e.segments > 1 ? ` in ${e.segments} segments` : ""}${e.retransmission ? " again" : ""}`;
-    case "congestion": return `congestion control: ${e.phase}, cwnd ${e.cwnd}`;
-    case "flood": return `SYN flood suspected: ${e.halfOpen} half-open from ${e.sources} sources, ${e.cookiesSent} cookies sent`;
-    case "limit": return `limit ${e.limit} (${e.value}) reached: ${e.shed} shed`;
-    case "fault": return `fault ${e.fault}: ${e.act}${e.detail === "" ? "" : ` (${e.detail})`}`;
+    case "transition":
+      return e.sent === ""
+        ? `${e.from} ${arrow} ${e.to}: ${causeWords(e.cause)}`
+        : `${e.from} ${arrow} ${e.to}: ${causeWords(e.cause)}, sent ${wordsOf(e.sent)}`;
+    case "closed":
+      return `${BY_WORDS[e.by]}${CLOSED_WORDS.rx}${e.rxBytes}${CLOSED_WORDS.tx}${e.txBytes}${CLOSED_WORDS.retransmits}${e.retransmits}${CLOSED_WORDS.end}`;
+    case "refused":
+      return `refused: ${causeWords(e.cause)}`;
+    case "reset":
+      return e.direction === "in" ? "RST accepted" : "RST sent";
+    case "drop":
+      return e.detail === undefined ? "dropped" : `dropped: ${causeWords(e.detail)}`;
+    case "timer":
+      return `${TIMER_WORDS[e.timer]}${e.n > 1 ? `, ${e.n} in a row` : ""}`;
+    case "segment":
+      return `${e.dir === "in" ? "<" : ">"} ${e.flags} ${e.relSeq}:${e.relSeq + e.len}(${e.len}) ack ${e.relAck} win ${e.win}${e.options === "" ? "" : ` <${e.options}>`}${e.segments > 1 ? ` in ${e.segments} segments` : ""}${e.retransmission ? " again" : ""}`;
+    case "congestion":
+      return `congestion control: ${e.phase}, cwnd ${e.cwnd}`;
+    case "flood":
+      return `SYN flood suspected: ${e.halfOpen} half-open from ${e.sources} sources, ${e.cookiesSent} cookies sent`;
+    case "limit":
+      return `limit ${e.limit} (${e.value}) reached: ${e.shed} shed`;
+    case "fault":
+      return `fault ${e.fault}: ${e.act}${e.detail === "" ? "" : ` (${e.detail})`}`;
   }
 }

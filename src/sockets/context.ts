@@ -15,8 +15,14 @@ export interface ListenerLike {
 
 /** What sockets need of a stack; `Stack` has it. */
 export interface StackLike {
-  listen(where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> }, accept: (conn: Connection) => ConnectionUser): ListenerLike;
-  connect(to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> }, user: ConnectionUser): Connection;
+  listen(
+    where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> },
+    accept: (conn: Connection) => ConnectionUser,
+  ): ListenerLike;
+  connect(
+    to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> },
+    user: ConnectionUser,
+  ): Connection;
   /** Calls `fn` after each batch of arrivals and timers, before the stack sends. */
   onBatchEnd(fn: () => void): unknown;
 }

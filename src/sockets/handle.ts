@@ -104,9 +104,13 @@ export class Handle implements ConnectionUser {
   }
 
   /** The socket lets go: FIN follows what is queued; what is unread, or comes later, earns an RST (RFC 9293 §3.6.1). */
-  close(): void { this.#detach()?.release(); }
+  close(): void {
+    this.#detach()?.release();
+  }
   /** The socket aborts: RST. */
-  reset(): void { this.#detach()?.abort(); }
+  reset(): void {
+    this.#detach()?.abort();
+  }
   #detach(): Connection | undefined {
     const conn = this.conn;
     this.conn = undefined;
@@ -158,7 +162,9 @@ export class Handle implements ConnectionUser {
     if (this.#chunk !== undefined) this.#run(() => this.#flush());
   }
 
-  ended(_conn: Connection): void { this.#soon(); }
+  ended(_conn: Connection): void {
+    this.#soon();
+  }
 
   closed(conn: Connection, by: ClosedBy): void {
     const socket = this.socket;
@@ -168,7 +174,9 @@ export class Handle implements ConnectionUser {
     }
     if (by === "shutdown") {
       // Whoever closed the stack meant it: no socket has anything to complain of.
-      setImmediate(() => { socket.destroy(); });
+      setImmediate(() => {
+        socket.destroy();
+      });
       return;
     }
     if (socket.connecting) {
@@ -195,7 +203,11 @@ export class Handle implements ConnectionUser {
 
   /** Upcalls must not throw: what user code throws becomes an uncaught exception, as it does from any event of Node's. */
   #run(step: () => void): void {
-    try { this.resource.runInAsyncScope(step); } catch (error) { rethrow(error); }
+    try {
+      this.resource.runInAsyncScope(step);
+    } catch (error) {
+      rethrow(error);
+    }
   }
 
   // ——— reading ———
@@ -221,7 +233,9 @@ export class Handle implements ConnectionUser {
     // ticks run before it returns. The call below it goes on with the work.
     if (this.#pumping) return;
     this.#pumping = true;
-    try { this.resource.runInAsyncScope(this.#handOver, this); } catch (error) {
+    try {
+      this.resource.runInAsyncScope(this.#handOver, this);
+    } catch (error) {
       rethrow(error);
       // Where the exception is survived, what is left still has its turn.
       process.nextTick(pump, this);
@@ -230,7 +244,8 @@ export class Handle implements ConnectionUser {
   }
 
   #handOver(): void {
-    const conn = this.conn, socket = this.socket;
+    const conn = this.conn,
+      socket = this.socket;
     if (conn === undefined || socket === undefined) return;
     if (this.#gathered > 0) this.#giveGathered(socket);
     while (this.reading && conn === this.conn && conn.readable > 0) {
@@ -288,7 +303,8 @@ export class Handle implements ConnectionUser {
   }
 
   #giveGathered(socket: Socket): void {
-    const { block } = this.context, octets = this.#gathered;
+    const { block } = this.context,
+      octets = this.#gathered;
     this.#gathered = 0;
     if (block.owner === this) block.owner = undefined;
     this.#deliver(socket, block.cut(this.#from as Buffer, this.#start, octets), octets);
@@ -408,7 +424,8 @@ export class Handle implements ConnectionUser {
   }
 
   #flush(): void {
-    const conn = this.conn, chunk = this.#chunk;
+    const conn = this.conn,
+      chunk = this.#chunk;
     if (conn === undefined || chunk === undefined) return;
     this.#offset += send(conn, chunk, this.#offset, chunk.length - this.#offset);
     if (this.#offset < chunk.length) return;
@@ -428,16 +445,24 @@ export class Handle implements ConnectionUser {
   }
 
   /** Octets that were written and that the send queue has not taken. */
-  get waiting(): number { return this.#chunk === undefined ? 0 : this.#chunk.length - this.#offset; }
+  get waiting(): number {
+    return this.#chunk === undefined ? 0 : this.#chunk.length - this.#offset;
+  }
 
   /** CLOSE: FIN follows what is queued. */
-  shutdown(): void { this.conn?.close(); }
+  shutdown(): void {
+    this.conn?.close();
+  }
 }
 
-function pump(handle: Handle): void { handle.pump(); }
+function pump(handle: Handle): void {
+  handle.pump();
+}
 
 function rethrow(error: unknown): void {
-  process.nextTick(() => { throw error; });
+  process.nextTick(() => {
+    throw error;
+  });
 }
 
 function send(conn: Connection, bytes: Uint8Array, offset: number, length: number): number {

@@ -100,10 +100,18 @@ export function createNet(stack: StackLike, options: NetOptions): Net & { readon
   const ServerFace = callable(BoundServer) as unknown as ServerConstructor;
   const createServer: Net["createServer"] = (a?: unknown, b?: (socket: Socket) => void) => new BoundServer(a as ServerOptions, b);
   return {
-    context, createServer, connect, createConnection: connect,
-    Server: ServerFace, Socket: SocketFace, Stream: SocketFace,
-    isIP: nodeNet.isIP, isIPv4: nodeNet.isIPv4, isIPv6: nodeNet.isIPv6,
-    BlockList: nodeNet.BlockList, SocketAddress: nodeNet.SocketAddress,
+    context,
+    createServer,
+    connect,
+    createConnection: connect,
+    Server: ServerFace,
+    Socket: SocketFace,
+    Stream: SocketFace,
+    isIP: nodeNet.isIP,
+    isIPv4: nodeNet.isIPv4,
+    isIPv6: nodeNet.isIPv6,
+    BlockList: nodeNet.BlockList,
+    SocketAddress: nodeNet.SocketAddress,
     getDefaultAutoSelectFamily: nodeNet.getDefaultAutoSelectFamily,
     setDefaultAutoSelectFamily: nodeNet.setDefaultAutoSelectFamily,
     getDefaultAutoSelectFamilyAttemptTimeout: nodeNet.getDefaultAutoSelectFamilyAttemptTimeout,
@@ -111,11 +119,16 @@ export function createNet(stack: StackLike, options: NetOptions): Net & { readon
     share,
     serve: (server, where, serverOptions) => {
       // As http.Server sets its own sockets up: half open, so that a client may end its request, and without Nagle.
-      const own = createServer({ allowHalfOpen: true, noDelay: true, ...serverOptions }, (socket) => { server.emit("connection", socket); });
+      const own = createServer({ allowHalfOpen: true, noDelay: true, ...serverOptions }, (socket) => {
+        server.emit("connection", socket);
+      });
       return own.listen(where);
     },
     accept: (where, open) => {
-      const listener = stack.listen({ port: where.port, ...(where.host !== undefined && { address: where.host }), ...(where.backlog !== undefined && { backlog: where.backlog }) }, open);
+      const listener = stack.listen(
+        { port: where.port, ...(where.host !== undefined && { address: where.host }), ...(where.backlog !== undefined && { backlog: where.backlog }) },
+        open,
+      );
       context.lifetime.hold();
       let closed = false;
       return {

@@ -23,7 +23,9 @@ function coded(Base: ErrorClass, code: string, message: string): CodedError {
   return error;
 }
 
-function toString(this: CodedError): string { return `${this.name} [${this.code}]: ${this.message}`; }
+function toString(this: CodedError): string {
+  return `${this.name} [${this.code}]: ${this.message}`;
+}
 
 /** "Received …" as Node words it. */
 function received(value: unknown): string {
@@ -88,8 +90,7 @@ export const missingArgs = (names: readonly string[]): CodedError =>
 export const socketClosed = (): CodedError => coded(Error, "ERR_SOCKET_CLOSED", "Socket is closed");
 export const closedBeforeConnection = (): CodedError =>
   coded(Error, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION", "Socket closed before the connection was established");
-export const alreadyListening = (): CodedError =>
-  coded(Error, "ERR_SERVER_ALREADY_LISTEN", "Listen method has been called more than once without closing.");
+export const alreadyListening = (): CodedError => coded(Error, "ERR_SERVER_ALREADY_LISTEN", "Listen method has been called more than once without closing.");
 export const notRunning = (): CodedError => coded(Error, "ERR_SERVER_NOT_RUNNING", "Server is not running.");
 export const invalidIp = (value: unknown): CodedError => coded(TypeError, "ERR_INVALID_IP_ADDRESS", `Invalid IP address: ${String(value)}`);
 export const ipBlocked = (ip: string): CodedError => coded(Error, "ERR_IP_BLOCKED", `IP(${ip}) is blocked by net.BlockList`);

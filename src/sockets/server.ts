@@ -55,7 +55,10 @@ export class Server extends EventEmitter {
   /** Set on the prototype of the class that `createNet` makes. */
   declare readonly context: Context;
   /** The class of accepted sockets; on the prototype too. */
-  declare readonly SocketClass: new (options: SocketOptions, handle: Handle) => Socket;
+  declare readonly SocketClass: new (
+    options: SocketOptions,
+    handle: Handle,
+  ) => Socket;
 
   readonly allowHalfOpen: boolean;
   readonly pauseOnConnect: boolean;
@@ -103,7 +106,9 @@ export class Server extends EventEmitter {
     this.#tcp = given.tcp;
     this.#blockList = given.blockList;
     this.#socketOptions = {
-      allowHalfOpen: this.allowHalfOpen, readableHighWaterMark: this.highWaterMark, writableHighWaterMark: this.highWaterMark,
+      allowHalfOpen: this.allowHalfOpen,
+      readableHighWaterMark: this.highWaterMark,
+      writableHighWaterMark: this.highWaterMark,
       ...{ emitClose: false, autoDestroy: true, decodeStrings: false },
     };
   }
@@ -120,14 +125,14 @@ export class Server extends EventEmitter {
     if (this.#listeners !== undefined) throw alreadyListening();
     if (listener !== undefined) this.once("listening", listener as () => void);
     this.#attempt++;
-    if (options.fd !== undefined && typeof options.fd === "number" && options.fd >= 0 || options.handle != null || options._handle != null) {
+    if ((options.fd !== undefined && typeof options.fd === "number" && options.fd >= 0) || options.handle != null || options._handle != null) {
       throw invalidArgValue("options", options, "is a handle of the kernel's, and this stack has none");
     }
     this.#heed(options.signal);
     const anyPort = typeof args[0] !== "string" && options.port === "any";
     let port: number | "any" | undefined;
     if (anyPort) port = "any";
-    else if (args.length === 0 || typeof args[0] === "function" || options.port === null || options.port === undefined && "port" in options) port = 0;
+    else if (args.length === 0 || typeof args[0] === "function" || options.port === null || (options.port === undefined && "port" in options)) port = 0;
     else if (typeof options.port === "number" || typeof options.port === "string") port = checkPort(options.port, "options.port");
     if (port === undefined) {
       if (!("port" in options) && !("path" in options)) throw invalidArgValue("options", options, 'must have the property "port" or "path"');
@@ -144,7 +149,9 @@ export class Server extends EventEmitter {
   #heed(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
     checkSignal(signal, "options.signal");
-    const onAbort = (): void => { this.close(); };
+    const onAbort = (): void => {
+      this.close();
+    };
     if (signal.aborted) process.nextTick(onAbort);
     else {
       signal.addEventListener("abort", onAbort, { once: true });
@@ -158,7 +165,12 @@ export class Server extends EventEmitter {
     const next = (): void => {
       const host = hosts[found.length];
       if (host === undefined) {
-        this.#bind(found.map((a) => (ANY.has(a) ? undefined : a)), port, backlog, found[0]);
+        this.#bind(
+          found.map((a) => (ANY.has(a) ? undefined : a)),
+          port,
+          backlog,
+          found[0],
+        );
         return;
       }
       const lookup = (isIP(host) === 0 ? this.context.lookup : undefined) ?? dnsLookup;
@@ -181,16 +193,25 @@ export class Server extends EventEmitter {
     try {
       if (this.context.closed) throw Object.assign(new Error("the stack is closed"), { code: "ENETDOWN" });
       for (const address of addresses) {
-        const listener = this.context.stack.listen({
-          ...(address === undefined ? {} : { address }), port: actual,
-          ...(backlog === undefined ? {} : { backlog: Math.floor(backlog) }), ...(this.#tcp === undefined ? {} : { options: this.#tcp }),
-        }, this.#accept);
+        const listener = this.context.stack.listen(
+          {
+            ...(address === undefined ? {} : { address }),
+            port: actual,
+            ...(backlog === undefined ? {} : { backlog: Math.floor(backlog) }),
+            ...(this.#tcp === undefined ? {} : { options: this.#tcp }),
+          },
+          this.#accept,
+        );
         bound.push(listener);
         actual = listener.port; // an ephemeral port is the same on every address of the list
       }
     } catch (thrown) {
       for (const listener of bound) listener.close();
-      const error = listenError(codeOfThrown(thrown), addresses.length === 1 ? addresses[0] ?? asked ?? "0.0.0.0" : addresses[bound.length], port === "any" ? undefined : port);
+      const error = listenError(
+        codeOfThrown(thrown),
+        addresses.length === 1 ? (addresses[0] ?? asked ?? "0.0.0.0") : addresses[bound.length],
+        port === "any" ? undefined : port,
+      );
       process.nextTick(() => this.emit("error", error));
       return;
     }
@@ -199,7 +220,9 @@ export class Server extends EventEmitter {
     this.#resource = new AsyncResource("GLASSTCPSERVER", { requireManualDestroy: true });
     this.#where = named(addresses[0] ?? asked ?? "0.0.0.0", actual === "any" ? 0 : actual);
     if (this.#referenced) this.context.lifetime.hold();
-    process.nextTick(() => { if (this.#listeners === bound) this.emit("listening"); });
+    process.nextTick(() => {
+      if (this.#listeners === bound) this.emit("listening");
+    });
   }
 
   readonly #accept = (conn: Connection): Handle => {
@@ -238,10 +261,14 @@ export class Server extends EventEmitter {
     this._emitCloseIfDrained();
   }
 
-  get listening(): boolean { return this.#listeners !== undefined; }
+  get listening(): boolean {
+    return this.#listeners !== undefined;
+  }
 
   /** Where the server listens; null when it does not. With port "any" the port reads 0. */
-  address(): AddressInfo | null { return this.#listeners === undefined || this.#where === undefined ? null : { ...this.#where }; }
+  address(): AddressInfo | null {
+    return this.#listeners === undefined || this.#where === undefined ? null : { ...this.#where };
+  }
 
   getConnections(callback: (error: Error | null, count: number) => void): this {
     process.nextTick(callback, null, this._connections);
@@ -286,7 +313,10 @@ export class Server extends EventEmitter {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#listeners === undefined) return;
     await new Promise<void>((resolve, reject) => {
-      this.close((error) => { if (error) reject(error); else resolve(); });
+      this.close((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
     });
   }
 
@@ -302,10 +332,20 @@ export class Server extends EventEmitter {
   async *[Symbol.asyncIterator](): AsyncGenerator<Socket, void, void> {
     const waiting: Socket[] = [];
     let wake = (): void => {};
-    let closed = false, failed: Error | undefined;
-    const onConnection = (socket: Socket): void => { waiting.push(socket); wake(); };
-    const onClose = (): void => { closed = true; wake(); };
-    const onError = (error: Error): void => { failed = error; wake(); };
+    let closed = false,
+      failed: Error | undefined;
+    const onConnection = (socket: Socket): void => {
+      waiting.push(socket);
+      wake();
+    };
+    const onClose = (): void => {
+      closed = true;
+      wake();
+    };
+    const onError = (error: Error): void => {
+      failed = error;
+      wake();
+    };
     this.on("connection", onConnection).on("close", onClose).on("error", onError);
     try {
       for (;;) {
@@ -313,7 +353,10 @@ export class Server extends EventEmitter {
         if (socket !== undefined) yield socket;
         else if (failed !== undefined) throw failed;
         else if (closed) return;
-        else await new Promise<void>((resolve) => { wake = resolve; });
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
       }
     } finally {
       this.off("connection", onConnection).off("close", onClose).off("error", onError);

@@ -12,8 +12,22 @@ import type { Context, StackLike } from "./context.js";
 import { codeOfThrown, hostPortError } from "./errors.js";
 import { Handle, socketResource, type OnRead, type Piece } from "./handle.js";
 import {
-  badPort, checkBoolean, checkDuration, checkFunction, checkInt32, checkNumber, checkPort, closedBeforeConnection,
-  endedByPeer, invalidArgType, invalidArgValue, invalidFamily, invalidIp, ipBlocked, missingArgs, socketClosed,
+  badPort,
+  checkBoolean,
+  checkDuration,
+  checkFunction,
+  checkInt32,
+  checkNumber,
+  checkPort,
+  closedBeforeConnection,
+  endedByPeer,
+  invalidArgType,
+  invalidArgValue,
+  invalidFamily,
+  invalidIp,
+  ipBlocked,
+  missingArgs,
+  socketClosed,
 } from "./node-errors.js";
 import type { Server } from "./server.js";
 import { shared } from "./shared.js";
@@ -69,7 +83,8 @@ interface Destination {
 
 /** `[options, callback]` from any of the forms that `connect` and `listen` take. */
 export function normalizeArgs(args: readonly unknown[]): [options: Record<string, unknown>, callback: ((...a: never[]) => void) | undefined] {
-  const first = args[0], last = args.at(-1);
+  const first = args[0],
+    last = args.at(-1);
   let options: Record<string, unknown> = {};
   if (typeof first === "object" && first !== null) options = first as Record<string, unknown>;
   else if (typeof first === "string" && !(Number(first) >= 0)) options.path = first;
@@ -77,7 +92,7 @@ export function normalizeArgs(args: readonly unknown[]): [options: Record<string
     options.port = first;
     if (typeof args[1] === "string") options.host = args[1];
   }
-  return [options, typeof last === "function" ? last as (...a: never[]) => void : undefined];
+  return [options, typeof last === "function" ? (last as (...a: never[]) => void) : undefined];
 }
 
 const DUPLEX_DEFAULTS = { emitClose: false, autoDestroy: true, decodeStrings: false };
@@ -94,9 +109,24 @@ export class Socket extends Duplex {
   static {
     // Optional, as in Node's types, which an accessor cannot be.
     Object.defineProperties(this.prototype, {
-      localAddress: { enumerable: true, get(this: Socket) { return this.#handle?.conn?.localAddress; } },
-      localPort: { enumerable: true, get(this: Socket) { return this.#handle?.conn?.localPort; } },
-      localFamily: { enumerable: true, get(this: Socket) { return familyOf(this.localAddress); } },
+      localAddress: {
+        enumerable: true,
+        get(this: Socket) {
+          return this.#handle?.conn?.localAddress;
+        },
+      },
+      localPort: {
+        enumerable: true,
+        get(this: Socket) {
+          return this.#handle?.conn?.localPort;
+        },
+      },
+      localFamily: {
+        enumerable: true,
+        get(this: Socket) {
+          return familyOf(this.localAddress);
+        },
+      },
     });
   }
   /** Milliseconds given to `setTimeout`; undefined before. */
@@ -126,7 +156,7 @@ export class Socket extends Duplex {
 
   /** @param handle an accepted connection; internal */
   constructor(options?: SocketOptions | null, handle?: Handle) {
-    super(handle !== undefined ? options as object : duplexOptions(options));
+    super(handle !== undefined ? (options as object) : duplexOptions(options));
     this.on("end", onEnd);
     if (handle !== undefined) {
       this.#handle = handle;
@@ -159,7 +189,9 @@ export class Socket extends Duplex {
   }
 
   /** STATUS (RFC 9293 §3.10.6): the live facts that `ss -i` prints. Undefined without a connection. */
-  get tcp(): Status | undefined { return this.#handle?.conn?.status(this.context.now()); }
+  get tcp(): Status | undefined {
+    return this.#handle?.conn?.status(this.context.now());
+  }
 
   // ——— opening ———
 
@@ -207,7 +239,9 @@ export class Socket extends Duplex {
 
     const family = isIP(host);
     if (family !== 0) {
-      process.nextTick(() => { if (this.connecting) this.#open(host, port, family, options); });
+      process.nextTick(() => {
+        if (this.connecting) this.#open(host, port, family, options);
+      });
       return;
     }
     if (options.lookup != null) checkFunction(options.lookup, "options.lookup");
@@ -217,7 +251,7 @@ export class Socket extends Duplex {
     // An address that this stack can use is wanted, and it speaks IPv4 first.
     lookup(host, { family: wanted === 0 ? 4 : wanted, hints, all: false }, (error, found, foundFamily) => {
       const first = Array.isArray(found) ? found[0] : undefined;
-      const ip = first !== undefined ? first.address : found as string;
+      const ip = first !== undefined ? first.address : (found as string);
       const ipFamily = first !== undefined ? first.family : foundFamily;
       this.emit("lookup", error, ip, ipFamily, host);
       if (!this.connecting) return;
@@ -249,7 +283,10 @@ export class Socket extends Duplex {
     if (before !== undefined) {
       // RFC 9293 §3.10.1: "connection already exists". As libuv has it, an open one is connected once more, and a
       // second attempt beside a running one fails.
-      if (isSynchronized(before.state)) setImmediate(() => { this.connected(undefined); });
+      if (isSynchronized(before.state))
+        setImmediate(() => {
+          this.connected(undefined);
+        });
       else this.destroy(hostPortError("EALREADY", "connect", address, port, `${before.localAddress}:${before.localPort}`));
       return;
     }
@@ -262,7 +299,9 @@ export class Socket extends Duplex {
     } catch (thrown) {
       const code = codeOfThrown(thrown);
       const ours = (code === "EADDRINUSE" || code === "EADDRNOTAVAIL") && (Boolean(localAddress) || Boolean(localPort));
-      this.destroy(ours ? hostPortError(code, "bind", localAddress || "0.0.0.0", localPort) : hostPortError(code, "connect", address, port, "undefined:undefined"));
+      this.destroy(
+        ours ? hostPortError(code, "bind", localAddress || "0.0.0.0", localPort) : hostPortError(code, "connect", address, port, "undefined:undefined"),
+      );
       return;
     }
     handle.activate();
@@ -379,7 +418,10 @@ export class Socket extends Duplex {
   resetAndDestroy(): this {
     if (this.#handle === null) this.destroy(socketClosed());
     // Not from inside the event: the ACK that completes the handshake is to leave first, as the kernel's does.
-    else if (this.connecting) this.once("connect", () => { process.nextTick(() => this.#reset()); });
+    else if (this.connecting)
+      this.once("connect", () => {
+        process.nextTick(() => this.#reset());
+      });
     else this.#reset();
     return this;
   }
@@ -434,7 +476,9 @@ export class Socket extends Duplex {
   }
 
   /** There was traffic: the idle time starts anew. Named as Node's, which TLS and http call. */
-  _unrefTimer(): void { this.#timer?.refresh(); }
+  _unrefTimer(): void {
+    this.#timer?.refresh();
+  }
 
   _onTimeout(): void {
     const waiting = this.#handle?.waiting ?? 0;
@@ -457,7 +501,8 @@ export class Socket extends Duplex {
 
   /** Probes an idle peer (RFC 9293 §3.8.4). @param initialDelay milliseconds, in whole seconds; 0: the stack's default */
   setKeepAlive(enable?: boolean, initialDelay?: number): this {
-    const on = Boolean(enable), delay = seconds(initialDelay);
+    const on = Boolean(enable),
+      delay = seconds(initialDelay);
     if (on === this.#keepAlive && (!on || delay === this.#keepAliveDelay) && this.#handle !== null) return this;
     this.#keepAlive = on;
     this.#keepAliveDelay = delay;
@@ -479,16 +524,26 @@ export class Socket extends Duplex {
 
   // ——— facts ———
 
-  get pending(): boolean { return this.#handle === null || this.connecting; }
-  get _connecting(): boolean { return this.connecting; }
+  get pending(): boolean {
+    return this.#handle === null || this.connecting;
+  }
+  get _connecting(): boolean {
+    return this.connecting;
+  }
   get readyState(): SocketReadyState {
     if (this.connecting) return "opening";
     if (this.readable) return this.writable ? "open" : "readOnly";
     return this.writable ? "writeOnly" : "closed";
   }
-  get bufferSize(): number { return this.#handle === null ? undefined as unknown as number : this.writableLength; }
-  get bytesRead(): number { return this.#handle === null ? this.#read : this.#handle.bytesRead; }
-  get _bytesDispatched(): number { return this.#handle === null ? this.#written : this.#handle.bytesWritten; }
+  get bufferSize(): number {
+    return this.#handle === null ? (undefined as unknown as number) : this.writableLength;
+  }
+  get bytesRead(): number {
+    return this.#handle === null ? this.#read : this.#handle.bytesRead;
+  }
+  get _bytesDispatched(): number {
+    return this.#handle === null ? this.#written : this.#handle.bytesWritten;
+  }
   get bytesWritten(): number {
     let bytes = this._bytesDispatched;
     const { writableBuffer } = this as unknown as { writableBuffer?: readonly Piece[] };
@@ -506,15 +561,23 @@ export class Socket extends Duplex {
     if (conn === undefined || this.connecting) return this.#peerName;
     return (this.#peerName ??= named(conn.remoteAddress, conn.remotePort));
   }
-  get remoteAddress(): string | undefined { return this.#peer()?.address; }
-  get remotePort(): number | undefined { return this.#peer()?.port; }
-  get remoteFamily(): string | undefined { return this.#peer()?.family; }
+  get remoteAddress(): string | undefined {
+    return this.#peer()?.address;
+  }
+  get remotePort(): number | undefined {
+    return this.#peer()?.port;
+  }
+  get remoteFamily(): string | undefined {
+    return this.#peer()?.family;
+  }
 }
 
-export const familyOf = (address: string | undefined): "IPv4" | "IPv6" | undefined => (address === undefined ? undefined : address.includes(":") ? "IPv6" : "IPv4");
+export const familyOf = (address: string | undefined): "IPv4" | "IPv6" | undefined =>
+  address === undefined ? undefined : address.includes(":") ? "IPv6" : "IPv4";
 export const named = (address: string, port: number): AddressInfo => ({ address, family: familyOf(address) as string, port });
 
-const octets = (chunk: Uint8Array | string, encoding?: BufferEncoding): number => (typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.length);
+const octets = (chunk: Uint8Array | string, encoding?: BufferEncoding): number =>
+  typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.length;
 const seconds = (ms: number | undefined): number => ~~((ms as number) / 1_000);
 
 function duplexOptions(options: SocketOptions | null | undefined): object {
@@ -523,7 +586,8 @@ function duplexOptions(options: SocketOptions | null | undefined): object {
   for (const name of ["objectMode", "readableObjectMode", "writableObjectMode"] as const) {
     if (given[name]) throw invalidArgValue(`options.${name}`, given[name], "is not supported");
   }
-  if (typeof options === "number" || given.fd !== undefined) throw invalidArgValue("options.fd", given.fd ?? options, "is a descriptor of the kernel's, and this stack has none");
+  if (typeof options === "number" || given.fd !== undefined)
+    throw invalidArgValue("options.fd", given.fd ?? options, "is a descriptor of the kernel's, and this stack has none");
   if (options.keepAliveInitialDelay !== undefined) checkNumber(options.keepAliveInitialDelay, "options.keepAliveInitialDelay");
   // The signal is heeded once the socket is whole: it may have been aborted already.
   // assign, and not two spreads: those make a slow object, and a slow stream of it.
@@ -548,8 +612,12 @@ function writeAfterEnd(this: Socket, chunk: Uint8Array | string, encoding?: Buff
   this.destroy(error);
   return false;
 }
-function onTimeout(socket: Socket): void { socket._onTimeout(); }
-function fail(socket: Socket, error: Error): void { socket.destroy(error); }
+function onTimeout(socket: Socket): void {
+  socket._onTimeout();
+}
+function fail(socket: Socket, error: Error): void {
+  socket.destroy(error);
+}
 function emitClose(socket: Socket, hadError?: boolean): void {
   if (hadError === undefined) socket.emit("close");
   else socket.emit("close", hadError);

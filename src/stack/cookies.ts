@@ -39,7 +39,9 @@ export class SynCookies {
   }
 
   /** Whether an ACK for no connection may be a cookie: only while some were sent lately. */
-  expects(now: number): boolean { return now - this.#lastSentAt < 2 * PERIOD; }
+  expects(now: number): boolean {
+    return now - this.#lastSentAt < 2 * PERIOD;
+  }
 
   make(local: number, remote: number, ports: number, irs: number, mss: number, now: number): number {
     const count = Math.floor(now / PERIOD);
@@ -53,7 +55,8 @@ export class SynCookies {
 
   /** Checks what a peer acknowledged. @returns the MSS that it stands for, or 0 if this is no cookie of ours */
   check(local: number, remote: number, ports: number, irs: number, iss: number, now: number): number {
-    const tuple = keyedHash(this.#mask, local, remote, ports, 0x636b), current = Math.floor(now / PERIOD);
+    const tuple = keyedHash(this.#mask, local, remote, ports, 0x636b),
+      current = Math.floor(now / PERIOD);
     const age = (current - ((iss >>> 24) ^ (tuple & 0xff))) & 0xff;
     if (age <= 2 && current - age >= 0) {
       const index = ((iss & 0xffffff) - this.#mac(tuple, irs, current - age)) & 0xffffff;
@@ -66,7 +69,9 @@ export class SynCookies {
     return 0;
   }
 
-  #mac(tuple: number, irs: number, count: number): number { return keyedHash(this.#secret(count), tuple, irs, count, 0) & 0xffffff; }
+  #mac(tuple: number, irs: number, count: number): number {
+    return keyedHash(this.#secret(count), tuple, irs, count, 0) & 0xffffff;
+  }
   #secret(count: number): Uint32Array {
     for (; this.#newest < count; this.#newest++) {
       if (count - this.#newest > 4) this.#newest = count - 4;

@@ -12,9 +12,13 @@ export class Demux {
   #size = 0;
   readonly #seed: number;
 
-  constructor(seed: number) { this.#seed = seed | 0; }
+  constructor(seed: number) {
+    this.#seed = seed | 0;
+  }
 
-  get size(): number { return this.#size; }
+  get size(): number {
+    return this.#size;
+  }
 
   find(local: number, remote: number, ports: number): Tcb | undefined {
     const keys = this.#keys;
@@ -73,7 +77,8 @@ export class Demux {
     return (h ^ (h >>> 15)) & this.#mask;
   }
   #resize(capacity: number): void {
-    const keys = this.#keys, values = this.#values;
+    const keys = this.#keys,
+      values = this.#values;
     this.#keys = new Int32Array(3 * capacity);
     this.#values = new Array(capacity).fill(undefined);
     this.#mask = capacity - 1;

@@ -17,7 +17,13 @@ export class Flow implements Path {
     this.remotePort = remotePort;
   }
   /** Both ports in one int32, as `Demux` wants them. */
-  get ports(): number { return (this.remotePort << 16) | this.localPort; }
-  get localAddress(): string { return (this.#localText ??= formatAddress(this.local)); }
-  get remoteAddress(): string { return (this.#remoteText ??= formatAddress(this.remote)); }
+  get ports(): number {
+    return (this.remotePort << 16) | this.localPort;
+  }
+  get localAddress(): string {
+    return (this.#localText ??= formatAddress(this.local));
+  }
+  get remoteAddress(): string {
+    return (this.#remoteText ??= formatAddress(this.remote));
+  }
 }

@@ -1,11 +1,25 @@
 /** What the stack as a whole will hold and answer, each with its reason. At a limit the newest or least valuable goes. */
 import type { OptionSpec } from "../tcp/options.js";
 
-const num = (dflt: number, min: number, max: number, unit: "ms" | "octets" | "segments" | "times" | "per second" | "count", source: string, why: string): OptionSpec & { kind: "number" } => ({ kind: "number", default: dflt, min, max, unit, source, why });
+const num = (
+  dflt: number,
+  min: number,
+  max: number,
+  unit: "ms" | "octets" | "segments" | "times" | "per second" | "count",
+  source: string,
+  why: string,
+): OptionSpec & { kind: "number" } => ({ kind: "number", default: dflt, min, max, unit, source, why });
 
 export const LIMITS = {
   memory: num(256 * 1024 * 1024, 2 * 1024 * 1024, 2 ** 31, "octets", "hard bound", "pages for all connections together; taken from the system only when used"),
-  maxConnections: num(262_144, 1, 4_194_304, "count", "RFC 9293 §3.10.1 (insufficient resources)", "connections in every state but TIME-WAIT; a SYN above it is dropped"),
+  maxConnections: num(
+    262_144,
+    1,
+    4_194_304,
+    "count",
+    "RFC 9293 §3.10.1 (insufficient resources)",
+    "connections in every state but TIME-WAIT; a SYN above it is dropped",
+  ),
   maxPerSource: num(0, 0, 4_194_304, "count", "full-connection attacks", "connections of one address; 0: no limit"),
   synBacklog: num(1_024, 1, 1_048_576, "count", "RFC 4987 §3.2; Linux tcp_max_syn_backlog", "half-open connections of all listeners before cookies"),
   acceptBacklog: num(511, 1, 65_535, "count", "node:net listen(backlog)", "connections that a listener has not taken"),

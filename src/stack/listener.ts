@@ -23,7 +23,15 @@ export class Listener {
   paused = false;
   readonly #close: (l: Listener) => void;
 
-  constructor(address: number | undefined, localAddress: string, port: number | "any", backlog: number, options: Readonly<TcpOptions>, accept: Accept, close: (l: Listener) => void) {
+  constructor(
+    address: number | undefined,
+    localAddress: string,
+    port: number | "any",
+    backlog: number,
+    options: Readonly<TcpOptions>,
+    accept: Accept,
+    close: (l: Listener) => void,
+  ) {
     this.address = address;
     this.localAddress = localAddress;
     this.port = port;
@@ -33,7 +41,9 @@ export class Listener {
     this.#close = close;
   }
   /** No new connections; those that were accepted live on, half-open ones are dropped. */
-  close(): void { this.#close(this); }
+  close(): void {
+    this.#close(this);
+  }
 }
 
 /** Listeners by port: the exact address wins over every address, a port over "any". */
@@ -50,13 +60,18 @@ export class ListenerTable {
     const list = port === "any" ? this.#anyPort : (this.#byPort.get(port) ?? []);
     return list.some((l) => l.address === address || l.address === undefined || address === undefined);
   }
-  usesPort(port: number): boolean { return this.#byPort.has(port); }
+  usesPort(port: number): boolean {
+    return this.#byPort.has(port);
+  }
   add(l: Listener): void {
     if (l.port === "any") this.#anyPort = [...this.#anyPort, l];
     else this.#byPort.set(l.port, [...(this.#byPort.get(l.port) ?? []), l]);
   }
   delete(l: Listener): void {
-    if (l.port === "any") { this.#anyPort = this.#anyPort.filter((x) => x !== l); return; }
+    if (l.port === "any") {
+      this.#anyPort = this.#anyPort.filter((x) => x !== l);
+      return;
+    }
     const rest = (this.#byPort.get(l.port) ?? []).filter((x) => x !== l);
     if (rest.length > 0) this.#byPort.set(l.port, rest);
     else this.#byPort.delete(l.port);

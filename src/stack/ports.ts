@@ -2,12 +2,15 @@
 import { keyedHash } from "../tcp/isn.js";
 
 /** The range of RFC 6335 §6. */
-export const FIRST_EPHEMERAL = 49_152, LAST_EPHEMERAL = 65_535;
+export const FIRST_EPHEMERAL = 49_152,
+  LAST_EPHEMERAL = 65_535;
 
 export class EphemeralPorts {
   readonly #key: Uint32Array;
   #next = 0;
-  constructor(key: Uint32Array) { this.#key = key; }
+  constructor(key: Uint32Array) {
+    this.#key = key;
+  }
 
   /** @returns a port for which `isFree` holds, or undefined when none is left */
   choose(local: number, remote: number, remotePort: number, isFree: (port: number) => boolean): number | undefined {

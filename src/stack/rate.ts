@@ -6,11 +6,19 @@ export class RateLimit {
   refused = 0;
   #second = -1;
   #used = 0;
-  constructor(perSecond: number) { this.perSecond = perSecond; }
+  constructor(perSecond: number) {
+    this.perSecond = perSecond;
+  }
   allow(now: Millis): boolean {
     const second = Math.floor(now / 1_000);
-    if (second !== this.#second) { this.#second = second; this.#used = 0; }
-    if (this.#used >= this.perSecond) { this.refused++; return false; }
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#used = 0;
+    }
+    if (this.#used >= this.perSecond) {
+      this.refused++;
+      return false;
+    }
     this.#used++;
     return true;
   }

@@ -13,7 +13,11 @@ const PIECES_MAX = 128;
 /** What a datagram costs besides its octets, so that many small ones are bounded too. */
 const OVERHEAD = 512;
 
-interface Piece { readonly start: number; readonly end: number; readonly bytes: Uint8Array }
+interface Piece {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+}
 interface Datagram {
   readonly key: string;
   readonly source: number;
@@ -36,7 +40,8 @@ export type Reassembled =
   | { readonly kind: "waiting" }
   | { readonly kind: "dropped" }
   | { readonly kind: "whole"; readonly memory: Memory; readonly length: number };
-const WAITING: Reassembled = { kind: "waiting" }, DROPPED: Reassembled = { kind: "dropped" };
+const WAITING: Reassembled = { kind: "waiting" },
+  DROPPED: Reassembled = { kind: "dropped" };
 
 export class Reassembly {
   readonly #datagrams = new Map<string, Datagram>();
@@ -53,16 +58,32 @@ export class Reassembly {
     this.#timeoutMs = timeoutMs;
   }
 
-  get octets(): number { return this.#octets; }
+  get octets(): number {
+    return this.#octets;
+  }
 
   fragmentArrives(b: Uint8Array, offset: number, ip: Ipv4Header, now: Millis): Reassembled {
-    const length = ip.totalLength - ip.headerLength, start = ip.fragmentOffset, end = start + length;
+    const length = ip.totalLength - ip.headerLength,
+      start = ip.fragmentOffset,
+      end = start + length;
     // Every fragment but the last is a multiple of 8 octets (RFC 791 §3.2).
     if (length === 0 || end > LARGEST - IPV4_HEADER || (ip.moreFragments && length % 8 !== 0)) return DROPPED;
     const key = `${ip.source} ${ip.destination} ${ip.identification} ${ip.protocol}`;
     let d = this.#datagrams.get(key);
     if (d === undefined) {
-      d = { key, source: ip.source, destination: ip.destination, protocol: ip.protocol, expiresAt: (now + this.#timeoutMs) as Millis, pieces: [], octets: 0, total: -1, dead: false, quote: undefined, tos: ip.tos };
+      d = {
+        key,
+        source: ip.source,
+        destination: ip.destination,
+        protocol: ip.protocol,
+        expiresAt: (now + this.#timeoutMs) as Millis,
+        pieces: [],
+        octets: 0,
+        total: -1,
+        dead: false,
+        quote: undefined,
+        tos: ip.tos,
+      };
       this.#datagrams.set(key, d);
       this.#octets += OVERHEAD;
       if (this.#octets > this.#limit) this.#shed(d);

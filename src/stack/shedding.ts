@@ -20,7 +20,9 @@ export class Shedding {
     this.#limits = limits;
   }
 
-  get timeWaits(): number { return this.#timeWaits.size; }
+  get timeWaits(): number {
+    return this.#timeWaits.size;
+  }
 
   /** Looks at what a turn made of a connection. @returns a connection that had to go for it */
   account(t: Tcb, now: Millis): Tcb | undefined {

@@ -17,7 +17,18 @@ import { reset } from "../tcp/user-calls.js";
 import type { ConnectionUser } from "../tcp/user.js";
 import type { Offload, RxRing, TxRing } from "../wire/frames.js";
 import { ICMP_ECHO_REQUEST, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, IcmpMessage, isIcmpError, parseIcmp, UNREACHABLE_PROTOCOL } from "../wire/icmp.js";
-import { contains, formatAddress, Ipv4Header, isUnusablePeer, parseAddress, parseIpv4, parsePrefix, type Prefix, PROTOCOL_ICMP, PROTOCOL_TCP } from "../wire/ipv4.js";
+import {
+  contains,
+  formatAddress,
+  Ipv4Header,
+  isUnusablePeer,
+  parseAddress,
+  parseIpv4,
+  parsePrefix,
+  type Prefix,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+} from "../wire/ipv4.js";
 import type { Memory } from "../wire/memory.js";
 import { ACK, RST, Segment, SYN } from "../wire/segment.js";
 import { parseTcp, type SegmentHeader } from "../wire/tcp.js";
@@ -116,7 +127,23 @@ export class Stack implements Outlet {
   readonly #ip = new Ipv4Header();
   readonly #segment = new Segment();
   readonly #icmp = new IcmpMessage();
-  readonly #counts: StackCounters = { framesIn: 0, framesOut: 0, connections: 0, halfOpen: 0, timeWait: 0, orphans: 0, listenOverflows: 0, cookiesSent: 0, cookiesReceived: 0, cookiesFailed: 0, fragmentOctets: 0, icmpLimited: 0, resetsLimited: 0, pagesUsed: 0, pagesCapacity: 0 };
+  readonly #counts: StackCounters = {
+    framesIn: 0,
+    framesOut: 0,
+    connections: 0,
+    halfOpen: 0,
+    timeWait: 0,
+    orphans: 0,
+    listenOverflows: 0,
+    cookiesSent: 0,
+    cookiesReceived: 0,
+    cookiesFailed: 0,
+    fragmentOctets: 0,
+    icmpLimited: 0,
+    resetsLimited: 0,
+    pagesUsed: 0,
+    pagesCapacity: 0,
+  };
 
   /** @throws StackError EINVAL for an address that is none; RangeError for an option out of bounds */
   constructor(config: StackConfig) {
@@ -149,14 +176,20 @@ export class Stack implements Outlet {
     this.#rx = rx;
     this.#out = new Transmitter(tx, offload, this.mtu);
   }
-  addObserver(o: Observer): () => void { return this.env.addObserver(o); }
+  addObserver(o: Observer): () => void {
+    return this.env.addObserver(o);
+  }
   /** Runs after each batch of frames was worked through, before anything is sent. @returns how to stop it */
   onBatchEnd(fn: () => void): () => void {
     this.#batchEnd.push(fn);
-    return () => { this.#batchEnd = this.#batchEnd.filter((f) => f !== fn); };
+    return () => {
+      this.#batchEnd = this.#batchEnd.filter((f) => f !== fn);
+    };
   }
   /** Gives user calls, which bring no time of their own, a better clock than the last turn's. */
-  setTimeSource(time: () => Millis): void { this.env.time = time; }
+  setTimeSource(time: () => Millis): void {
+    this.env.time = time;
+  }
 
   get counters(): Readonly<StackCounters> {
     const c = this.#counts;
@@ -173,20 +206,29 @@ export class Stack implements Outlet {
     c.pagesCapacity = this.env.pages.capacity;
     return c;
   }
-  *connections(): IterableIterator<Connection> { for (const t of this.#connections.values()) yield t.connection; }
-  connection(id: number): Connection | undefined { return this.#connections.get(id)?.connection; }
+  *connections(): IterableIterator<Connection> {
+    for (const t of this.#connections.values()) yield t.connection;
+  }
+  connection(id: number): Connection | undefined {
+    return this.#connections.get(id)?.connection;
+  }
   /** The connection of these four; undefined if there is none. */
   find(localAddress: string, localPort: number, remoteAddress: string, remotePort: number): Connection | undefined {
-    const local = parseAddress(localAddress), remote = parseAddress(remoteAddress);
+    const local = parseAddress(localAddress),
+      remote = parseAddress(remoteAddress);
     return local === undefined || remote === undefined ? undefined : this.#demux.find(local, remote, (remotePort << 16) | localPort)?.connection;
   }
-  listeners(): IterableIterator<Listener> { return this.#listeners.values(); }
+  listeners(): IterableIterator<Listener> {
+    return this.#listeners.values();
+  }
   isOurs(address: number): boolean {
     for (let i = 0; i < this.#prefixes.length; i++) if (contains(this.#prefixes[i] as Prefix, address)) return true;
     return false;
   }
   /** Our first address, as text: where active opens start. */
-  get defaultAddress(): string { return formatAddress((this.#prefixes[0] as Prefix).address); }
+  get defaultAddress(): string {
+    return formatAddress((this.#prefixes[0] as Prefix).address);
+  }
 
   // ---- A turn: packetsArrive, timeout, transmit ----
 
@@ -195,7 +237,8 @@ export class Stack implements Outlet {
     this.env.now = now;
     this.#inTurn = true;
     const rx = this.#rx as RxRing;
-    for (let i = 0; i < count; i++) this.#frameArrives(rx.memory, rx.offset[i] as number, rx.length[i] as number, rx.trusted[i] === 1, rx.gsoSize[i] as number, now);
+    for (let i = 0; i < count; i++)
+      this.#frameArrives(rx.memory, rx.offset[i] as number, rx.length[i] as number, rx.trusted[i] === 1, rx.gsoSize[i] as number, now);
     for (let i = 0; i < this.#batchEnd.length; i++) (this.#batchEnd[i] as () => void)();
     this.#inTurn = false;
   }
@@ -209,9 +252,10 @@ export class Stack implements Outlet {
       if (t.timers.next <= now) timeouts(t, now);
       if (t.state !== "CLOSED") this.#wheel.set(wake, t.timers.next);
     }
-    if (this.#reassembly.next() <= now) this.#reassembly.timeout(now, (quote, source, destination) => {
-      if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_TIME_EXCEEDED, 1, quote, 0, quote.length, destination, source);
-    });
+    if (this.#reassembly.next() <= now)
+      this.#reassembly.timeout(now, (quote, source, destination) => {
+        if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_TIME_EXCEEDED, 1, quote, 0, quote.length, destination, source);
+      });
     this.#inTurn = false;
   }
 
@@ -258,11 +302,14 @@ export class Stack implements Outlet {
   /** What the core and the rates have shed, a line a second each at most. */
   #watch(now: Millis): void {
     const c = this.env.counters;
-    if (c.memoryDrops + c.memoryWaits !== this.#watched.memory) this.#watched.memory = this.#tell("memory", this.#watched.memory, c.memoryDrops + c.memoryWaits, now);
-    if (c.challengeAcksLimited !== this.#watched.challenges) this.#watched.challenges = this.#tell("challengeAckLimit", this.#watched.challenges, c.challengeAcksLimited, now);
+    if (c.memoryDrops + c.memoryWaits !== this.#watched.memory)
+      this.#watched.memory = this.#tell("memory", this.#watched.memory, c.memoryDrops + c.memoryWaits, now);
+    if (c.challengeAcksLimited !== this.#watched.challenges)
+      this.#watched.challenges = this.#tell("challengeAckLimit", this.#watched.challenges, c.challengeAcksLimited, now);
     if (this.#icmpRate.refused !== this.#watched.icmp) this.#watched.icmp = this.#tell("icmpRate", this.#watched.icmp, this.#icmpRate.refused, now);
     if (this.#resetRate.refused !== this.#watched.resets) this.#watched.resets = this.#tell("resetRate", this.#watched.resets, this.#resetRate.refused, now);
-    if (this.#reassembly.shed !== this.#watched.fragments) this.#watched.fragments = this.#tell("maxFragments", this.#watched.fragments, this.#reassembly.shed, now);
+    if (this.#reassembly.shed !== this.#watched.fragments)
+      this.#watched.fragments = this.#tell("maxFragments", this.#watched.fragments, this.#reassembly.shed, now);
   }
   #tell(limit: "memory" | "challengeAckLimit" | "icmpRate" | "resetRate" | "maxFragments", before: number, total: number, now: Millis): number {
     this.#shedding.tell(limit, limit === "challengeAckLimit" ? this.options.challengeAckLimit : this.limits[limit], now, total - before);
@@ -270,7 +317,8 @@ export class Stack implements Outlet {
   }
 
   nextTimeout(): Millis {
-    const timer = this.#wheel.next(), fragment = this.#reassembly.next();
+    const timer = this.#wheel.next(),
+      fragment = this.#reassembly.next();
     return timer < fragment ? timer : fragment;
   }
 
@@ -293,15 +341,28 @@ export class Stack implements Outlet {
     }
     if (this.#listeners.has(address, port)) throw new StackError("EADDRINUSE", `${where.address ?? "0.0.0.0"}:${port} is already listened on`);
     const options = where.options === undefined ? this.options : Object.freeze({ ...this.options, ...validate({ ...where.options }) });
-    const listener = new Listener(address, every ? "0.0.0.0" : (where.address as string), port, where.backlog ?? this.limits.acceptBacklog, options, accept, (l) => this.#closeListener(l));
+    const listener = new Listener(
+      address,
+      every ? "0.0.0.0" : (where.address as string),
+      port,
+      where.backlog ?? this.limits.acceptBacklog,
+      options,
+      accept,
+      (l) => this.#closeListener(l),
+    );
     this.#listeners.add(listener);
     return listener;
   }
 
   /** Active OPEN (RFC 9293 §3.10.1). @throws StackError EADDRNOTAVAIL, EADDRINUSE, EINVAL, ENETUNREACH, ENOBUFS */
-  connect(to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> }, user: ConnectionUser): Connection {
-    const remote = parseAddress(to.remoteAddress), local = parseAddress(to.localAddress ?? this.defaultAddress);
-    if (remote === undefined || local === undefined) throw new StackError("EINVAL", `"${remote === undefined ? to.remoteAddress : to.localAddress}" is not an IPv4 address`);
+  connect(
+    to: { remoteAddress: string; remotePort: number; localAddress?: string; localPort?: number; options?: Partial<TcpOptions> },
+    user: ConnectionUser,
+  ): Connection {
+    const remote = parseAddress(to.remoteAddress),
+      local = parseAddress(to.localAddress ?? this.defaultAddress);
+    if (remote === undefined || local === undefined)
+      throw new StackError("EINVAL", `"${remote === undefined ? to.remoteAddress : to.localAddress}" is not an IPv4 address`);
     if (!this.isOurs(local)) throw new StackError("EADDRNOTAVAIL", `${to.localAddress} is not an address of this stack`);
     // §3.9.1.1, MUST-46 and on: no connection to a broadcast or multicast address.
     if (isUnusablePeer(remote)) throw new StackError("ENETUNREACH", `${to.remoteAddress} cannot be a peer of a TCP connection`);
@@ -309,7 +370,8 @@ export class Stack implements Outlet {
     const free = (p: number): boolean => this.#demux.find(local, remote, (to.remotePort << 16) | p) === undefined;
     const localPort = to.localPort !== undefined && to.localPort > 0 ? to.localPort : this.#ports.choose(local, remote, to.remotePort, free);
     if (localPort === undefined) throw new StackError("EADDRNOTAVAIL", "no ephemeral port is free");
-    if (!free(localPort)) throw new StackError("EADDRINUSE", `${to.localAddress ?? this.defaultAddress}:${localPort} is already connected to ${to.remoteAddress}:${to.remotePort}`);
+    if (!free(localPort))
+      throw new StackError("EADDRINUSE", `${to.localAddress ?? this.defaultAddress}:${localPort} is already connected to ${to.remoteAddress}:${to.remotePort}`);
     const now = this.env.time();
     const options = to.options === undefined ? this.options : Object.freeze({ ...this.options, ...validate({ ...to.options }) });
     const flow = new Flow(local, localPort, remote, to.remotePort);
@@ -338,7 +400,9 @@ export class Stack implements Outlet {
 
   // ---- Outlet: what the core asks for ----
 
-  get maxText(): number { return this.#out?.maxText ?? 0; }
+  get maxText(): number {
+    return this.#out?.maxText ?? 0;
+  }
 
   touched(t: Tcb): void {
     if (t.touched) return;
@@ -387,16 +451,28 @@ export class Stack implements Outlet {
   #datagramArrives(memory: Memory, offset: number, headerLength: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
     const ip = this.#ip;
     switch (ip.protocol) {
-      case PROTOCOL_TCP: return this.#tcpArrives(memory, offset + headerLength, length, trusted, gsoSize, now);
-      case PROTOCOL_ICMP: return this.#icmpArrivesHere(memory, offset + headerLength, length, now);
+      case PROTOCOL_TCP:
+        return this.#tcpArrives(memory, offset + headerLength, length, trusted, gsoSize, now);
+      case PROTOCOL_ICMP:
+        return this.#icmpArrivesHere(memory, offset + headerLength, length, now);
       default:
         this.env.hit("1122-3.2.2.1");
-        if (this.#icmpRate.allow(now)) this.#out?.icmpError(ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, memory.bytes, offset, Math.min(headerLength + 8, headerLength + length), ip.destination, ip.source);
+        if (this.#icmpRate.allow(now))
+          this.#out?.icmpError(
+            ICMP_UNREACHABLE,
+            UNREACHABLE_PROTOCOL,
+            memory.bytes,
+            offset,
+            Math.min(headerLength + 8, headerLength + length),
+            ip.destination,
+            ip.source,
+          );
     }
   }
 
   #tcpArrives(memory: Memory, offset: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
-    const ip = this.#ip, seg = this.#segment;
+    const ip = this.#ip,
+      seg = this.#segment;
     const wrong = parseTcp(memory, offset, length, ip.source, ip.destination, trusted, seg);
     if (wrong !== undefined) return this.env.hit(wrong);
     seg.gsoSize = gsoSize;
@@ -430,7 +506,12 @@ export class Stack implements Outlet {
     if (listener === undefined) {
       if ((seg.ctl & (SYN | ACK | RST)) === SYN && this.env.wants("refused")) {
         const f = new Flow(address, seg.destinationPort, this.#ip.source, seg.sourcePort);
-        this.env.emit({ kind: "refused", conn: { id: 0, local: `${f.localAddress}:${f.localPort}`, remote: `${f.remoteAddress}:${f.remotePort}` }, rule: "9293-3.10.7.1", cause: this.env.cause() });
+        this.env.emit({
+          kind: "refused",
+          conn: { id: 0, local: `${f.localAddress}:${f.localPort}`, remote: `${f.remoteAddress}:${f.remotePort}` },
+          rule: "9293-3.10.7.1",
+          cause: this.env.cause(),
+        });
       }
       return inClosed(this.env, seg);
     }
@@ -478,7 +559,8 @@ export class Stack implements Outlet {
 
   /** Whether another connection may be; if not, the SYN or cookie is dropped, and the peer tries again. */
   #mayHold(source: number, now: Millis): boolean {
-    const { maxConnections, maxPerSource } = this.limits, fromThere = this.#perSource.get(source) ?? 0;
+    const { maxConnections, maxPerSource } = this.limits,
+      fromThere = this.#perSource.get(source) ?? 0;
     const isFull = this.#demux.size - this.#shedding.timeWaits >= maxConnections;
     if (!isFull && (maxPerSource === 0 || fromThere < maxPerSource)) return true;
     this.#shedding.tell(isFull ? "maxConnections" : "maxPerSource", isFull ? maxConnections : maxPerSource, now);
@@ -492,7 +574,8 @@ export class Stack implements Outlet {
     this.#shedding.flood(this.#counts.halfOpen, this.#connections.values(), this.#cookies.sent, now);
   }
   #icmpArrivesHere(memory: Memory, offset: number, length: number, now: Millis): void {
-    const ip = this.#ip, m = this.#icmp;
+    const ip = this.#ip,
+      m = this.#icmp;
     const wrong = parseIcmp(memory, offset, length, m);
     if (wrong !== undefined) return this.env.hit(wrong);
     if (m.type === ICMP_ECHO_REQUEST) return this.#out?.echoReply(memory, offset, length, ip.destination, ip.source, ip.tos);
@@ -513,7 +596,9 @@ export class Stack implements Outlet {
     if (this.limits.maxPerSource > 0) this.#perSource.set(flow.remote, (this.#perSource.get(flow.remote) ?? 0) + 1);
     return t;
   }
-  #chooseIss(flow: Flow, now: Millis): Seq { return initialSequence(this.#secret, flow.local, flow.remote, flow.ports, now); }
+  #chooseIss(flow: Flow, now: Millis): Seq {
+    return initialSequence(this.#secret, flow.local, flow.remote, flow.ports, now);
+  }
 
   #remove(t: Tcb): void {
     if (t.tell !== 0) tellUser(t, this.#accepted);

@@ -13,7 +13,17 @@ const header = new SegmentHeader();
 /** The timestamp clock of a pair of addresses (RFC 7323 §5.4): the same for all their connections, so PAWS holds between them. */
 export const timestampOffset = (secret: Uint32Array, local: number, remote: number): number => keyedHash(secret, local, remote, 0, 0x7473);
 
-export function answerWithCookie(out: Transmitter, cookies: SynCookies, secret: Uint32Array, seg: Segment, local: number, remote: number, o: Readonly<TcpOptions>, mtu: number, now: number): void {
+export function answerWithCookie(
+  out: Transmitter,
+  cookies: SynCookies,
+  secret: Uint32Array,
+  seg: Segment,
+  local: number,
+  remote: number,
+  o: Readonly<TcpOptions>,
+  mtu: number,
+  now: number,
+): void {
   const h = header;
   const timestamps = o.timestamps && seg.hasTimestamps;
   // Without timestamps there is nowhere to keep these (RFC 4987 §3.6).

@@ -32,7 +32,10 @@ export class Transmitter {
     header.destinationPort = flow.remotePort;
     // RFC 3168 §6.1.4 to §6.1.6: new data only; neither pure ACKs, retransmissions nor window probes.
     const tos = (t.options.diffserv << 2) | (t.ecn && textLength > 0 && !retransmission && !t.timers.isArmed("persist") ? ECT_0 : 0);
-    const tx = this.#tx, b = tx.memory.bytes, ip = tx.begin(), tcp = ip + IPV4_HEADER;
+    const tx = this.#tx,
+      b = tx.memory.bytes,
+      ip = tx.begin(),
+      tcp = ip + IPV4_HEADER;
     const headerLength = emitTcp(b, tcp, header);
     let sum = 0;
     const partial = this.#offload.checksum;
@@ -57,7 +60,10 @@ export class Transmitter {
   }
   /** A segment without text and without a connection. */
   bare(h: SegmentHeader, local: number, remote: number): void {
-    const tx = this.#tx, b = tx.memory.bytes, ip = tx.begin(), tcp = ip + IPV4_HEADER;
+    const tx = this.#tx,
+      b = tx.memory.bytes,
+      ip = tx.begin(),
+      tcp = ip + IPV4_HEADER;
     const headerLength = emitTcp(b, tcp, h);
     const partial = this.#offload.checksum;
     finishChecksum(b, tcp, headerLength, 0, local, remote, 0, partial);
@@ -67,7 +73,8 @@ export class Transmitter {
 
   /** Echo reply: the data goes back from where it arrived (RFC 1122 §3.2.2.6). */
   echoReply(memory: Memory, offset: number, length: number, local: number, remote: number, tos: number): void {
-    const tx = this.#tx, ip = tx.begin();
+    const tx = this.#tx,
+      ip = tx.begin();
     emitEchoReplyHeader(tx.memory.bytes, ip + IPV4_HEADER, memory.bytes, offset);
     if (length > 8) tx.text(memory, offset + 8, length - 8);
     emitIpv4(tx.memory.bytes, ip, IPV4_HEADER + length, tos, TTL, PROTOCOL_ICMP, local, remote);
@@ -78,11 +85,14 @@ export class Transmitter {
 
   /** ICMP error about the datagram at `offset`: its header and 8 octets are quoted. */
   icmpError(type: number, code: number, datagram: Uint8Array, offset: number, quote: number, local: number, remote: number): void {
-    const tx = this.#tx, ip = tx.begin();
+    const tx = this.#tx,
+      ip = tx.begin();
     const length = emitIcmpError(tx.memory.bytes, ip + IPV4_HEADER, type, code, datagram, offset, quote);
     emitIpv4(tx.memory.bytes, ip, IPV4_HEADER + length, 0xc0, TTL, PROTOCOL_ICMP, local, remote);
     tx.end(IPV4_HEADER + length, 0, false);
   }
 
-  flush(): void { this.#tx.flush(); }
+  flush(): void {
+    this.#tx.flush();
+  }
 }

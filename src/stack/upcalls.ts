@@ -1,5 +1,16 @@
 /** What a step owes to the user of a connection, told when the step is complete and in the order of `ConnectionUser`. */
-import { type Tcb, TELL_CLOSED, TELL_DRAINED, TELL_ENDED, TELL_ESTABLISHED, TELL_ICMP, TELL_READABLE, TELL_RETRANSMITTING, TELL_URGENT, TELL_WRITABLE } from "../tcp/tcb.js";
+import {
+  type Tcb,
+  TELL_CLOSED,
+  TELL_DRAINED,
+  TELL_ENDED,
+  TELL_ESTABLISHED,
+  TELL_ICMP,
+  TELL_READABLE,
+  TELL_RETRANSMITTING,
+  TELL_URGENT,
+  TELL_WRITABLE,
+} from "../tcp/tcb.js";
 
 /** @param accepted called when a listener's child is established: gives it to the listener's user */
 export function tellUser(t: Tcb, accepted: (t: Tcb) => void): void {

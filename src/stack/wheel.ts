@@ -7,7 +7,10 @@ import type { Millis } from "../tcp/time.js";
 import { NEVER } from "../tcp/time.js";
 import type { Wake } from "../tcp/wake.js";
 
-const BITS = 8, SLOTS = 1 << BITS, MASK = SLOTS - 1, LEVELS = 4;
+const BITS = 8,
+  SLOTS = 1 << BITS,
+  MASK = SLOTS - 1,
+  LEVELS = 4;
 /** What lies beyond the last level waits in its last slot and is sorted again from there. */
 const HORIZON = SLOTS ** LEVELS - 1;
 
@@ -21,7 +24,9 @@ export class Wheel {
   /** Everything before this millisecond has been taken. */
   #tick: number;
 
-  constructor(now: Millis) { this.#tick = Math.floor(now); }
+  constructor(now: Millis) {
+    this.#tick = Math.floor(now);
+  }
 
   /** Wakes at `at` at the latest; an earlier wake that is already set stands. */
   set(w: Wake, at: Millis): void {
@@ -52,7 +57,10 @@ export class Wheel {
       if ((this.#counts[0] as number) > 0) {
         for (; this.#tick <= last; this.#step()) {
           for (let w = this.#slots[this.#tick & MASK]; w !== undefined; w = w.following) {
-            if (w.at <= now) { this.clear(w); return w; }
+            if (w.at <= now) {
+              this.clear(w);
+              return w;
+            }
           }
           if (this.#tick === last || (this.#counts[0] as number) === 0) break;
         }
@@ -60,8 +68,14 @@ export class Wheel {
       }
       // Nothing within this turn of the lowest level: go to where a higher one is sorted down.
       const boundary = lastOfTurn(this.#tick) + 1;
-      if (boundary > last) { this.#tick = Math.max(this.#tick, last); return undefined; }
-      if (this.#isEmpty()) { this.#tick = last; return undefined; }
+      if (boundary > last) {
+        this.#tick = Math.max(this.#tick, last);
+        return undefined;
+      }
+      if (this.#isEmpty()) {
+        this.#tick = last;
+        return undefined;
+      }
       this.#tick = boundary;
       this.#cascade();
     }
@@ -78,7 +92,8 @@ export class Wheel {
     }
     for (let level = 1; level < LEVELS; level++) {
       if ((this.#counts[level] as number) === 0) continue;
-      const unit = SLOTS ** level, here = Math.floor(this.#tick / unit);
+      const unit = SLOTS ** level,
+        here = Math.floor(this.#tick / unit);
       for (let i = 1; i <= SLOTS; i++) {
         if (this.#slots[(level << BITS) + ((here + i) & MASK)] !== undefined) return ((here + i) * unit) as Millis;
       }
@@ -86,7 +101,9 @@ export class Wheel {
     return NEVER;
   }
 
-  #isEmpty(): boolean { return this.#counts[0] === 0 && this.#counts[1] === 0 && this.#counts[2] === 0 && this.#counts[3] === 0; }
+  #isEmpty(): boolean {
+    return this.#counts[0] === 0 && this.#counts[1] === 0 && this.#counts[2] === 0 && this.#counts[3] === 0;
+  }
   #step(): void {
     this.#tick++;
     if ((this.#tick & MASK) === 0) this.#cascade();
@@ -94,7 +111,8 @@ export class Wheel {
   /** The lowest level has come round: sort the slots above that begin now. */
   #cascade(): void {
     for (let level = 1, unit = SLOTS; level < LEVELS; level++, unit *= SLOTS) {
-      const index = Math.floor(this.#tick / unit) & MASK, slot = (level << BITS) + index;
+      const index = Math.floor(this.#tick / unit) & MASK,
+        slot = (level << BITS) + index;
       for (let w = this.#slots[slot]; w !== undefined; w = this.#slots[slot]) {
         const at = w.at as Millis;
         this.clear(w);

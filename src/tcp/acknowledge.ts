@@ -30,7 +30,12 @@ export function ackText(t: Tcb, octets: number, segments: number, now: Millis): 
   a.segments += segments;
   const size = Math.ceil(octets / segments);
   if (size > t.rcv.seenMss) t.rcv.seenMss = Math.min(size, t.rcv.mss);
-  if (a.quick > 0 || t.options.delayedAck === 0 || a.octets >= t.options.ackEvery * Math.max(1, t.rcv.seenMss) || (t.options.strictAcks && a.segments >= t.options.ackEvery)) {
+  if (
+    a.quick > 0 ||
+    t.options.delayedAck === 0 ||
+    a.octets >= t.options.ackEvery * Math.max(1, t.rcv.seenMss) ||
+    (t.options.strictAcks && a.segments >= t.options.ackEvery)
+  ) {
     if (a.quick > 0) a.quick--;
     ackNow(t);
   } else if (!t.timers.isArmed("delayedAck")) {

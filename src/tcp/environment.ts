@@ -60,9 +60,28 @@ export class Environment {
   /** What user calls go by, for they bring no time of their own: the last turn's, unless whoever drives the stack knows better. */
   time: () => Millis = () => this.now;
   readonly counters: TcpCounters = {
-    activeOpens: 0, passiveOpens: 0, established: 0, attemptFails: 0, resetsIn: 0, resetsOut: 0, segmentsIn: 0, segmentsOut: 0, retransmits: 0, fastRetransmits: 0,
-    timeouts: 0, tailLossProbes: 0, spuriousRecoveries: 0, challengeAcks: 0, challengeAcksLimited: 0, pawsDrops: 0, zeroWindowProbes: 0, keepAliveProbes: 0,
-    outOfOrderIn: 0, duplicatesIn: 0, memoryDrops: 0, memoryWaits: 0,
+    activeOpens: 0,
+    passiveOpens: 0,
+    established: 0,
+    attemptFails: 0,
+    resetsIn: 0,
+    resetsOut: 0,
+    segmentsIn: 0,
+    segmentsOut: 0,
+    retransmits: 0,
+    fastRetransmits: 0,
+    timeouts: 0,
+    tailLossProbes: 0,
+    spuriousRecoveries: 0,
+    challengeAcks: 0,
+    challengeAcksLimited: 0,
+    pawsDrops: 0,
+    zeroWindowProbes: 0,
+    keepAliveProbes: 0,
+    outOfOrderIn: 0,
+    duplicatesIn: 0,
+    memoryDrops: 0,
+    memoryWaits: 0,
   };
   /** How often each rule was applied. */
   readonly ruleHits: Record<RuleId, number> = Object.fromEntries(Object.keys(RULES).map((id) => [id, 0])) as Record<RuleId, number>;
@@ -90,7 +109,9 @@ export class Environment {
 
   addObserver(o: Observer): () => void {
     this.#observers = [...this.#observers, o];
-    return () => { this.#observers = this.#observers.filter((x) => x !== o); };
+    return () => {
+      this.#observers = this.#observers.filter((x) => x !== o);
+    };
   }
   wants(kind: EventKind): boolean {
     for (let i = 0; i < this.#observers.length; i++) if ((this.#observers[i] as Observer).wants(kind)) return true;
@@ -104,19 +125,39 @@ export class Environment {
     }
   }
 
-  causedBySegment(s: Segment): void { this.#segment = s; this.#call = undefined; this.#timer = undefined; this.#icmp = undefined; }
-  causedByCall(c: "OPEN" | "SEND" | "RECEIVE" | "CLOSE" | "ABORT"): void { this.#segment = undefined; this.#call = c; }
-  causedByTimer(t: TimerName): void { this.#segment = undefined; this.#call = undefined; this.#timer = t; }
-  causedByIcmp(type: number, code: number): void { this.#segment = undefined; this.#call = undefined; this.#timer = undefined; this.#icmp = { type, code }; }
+  causedBySegment(s: Segment): void {
+    this.#segment = s;
+    this.#call = undefined;
+    this.#timer = undefined;
+    this.#icmp = undefined;
+  }
+  causedByCall(c: "OPEN" | "SEND" | "RECEIVE" | "CLOSE" | "ABORT"): void {
+    this.#segment = undefined;
+    this.#call = c;
+  }
+  causedByTimer(t: TimerName): void {
+    this.#segment = undefined;
+    this.#call = undefined;
+    this.#timer = t;
+  }
+  causedByIcmp(type: number, code: number): void {
+    this.#segment = undefined;
+    this.#call = undefined;
+    this.#timer = undefined;
+    this.#icmp = { type, code };
+  }
   cause(): Cause {
     const s = this.#segment;
-    if (s !== undefined) return { kind: "segment", flags: formatCtl(s.ctl), seq: s.sequence >>> 0, ack: s.acknowledgment >>> 0, len: s.textLength, win: s.window };
+    if (s !== undefined)
+      return { kind: "segment", flags: formatCtl(s.ctl), seq: s.sequence >>> 0, ack: s.acknowledgment >>> 0, len: s.textLength, win: s.window };
     if (this.#call !== undefined) return { kind: "call", call: this.#call };
     if (this.#timer !== undefined) return { kind: "timer", timer: this.#timer };
     return { kind: "icmp", type: this.#icmp?.type ?? 0, code: this.#icmp?.code ?? 0 };
   }
 
-  hit(rule: RuleId): void { this.ruleHits[rule]++; }
+  hit(rule: RuleId): void {
+    this.ruleHits[rule]++;
+  }
 
   /** A segment, or what it asks for, is dropped: counted, and told to whoever wants to know. */
   drop(tcb: Tcb | undefined, rule: RuleId): void {
@@ -138,9 +179,12 @@ export class Environment {
     const second = Math.floor(now / 1_000);
     if (second !== this.#challengeSecond) {
       this.#challengeSecond = second;
-      this.#challengesLeft = Math.ceil(this.#challengeAckLimit / 2) + (this.random() >>> 0) % Math.max(1, this.#challengeAckLimit);
+      this.#challengesLeft = Math.ceil(this.#challengeAckLimit / 2) + ((this.random() >>> 0) % Math.max(1, this.#challengeAckLimit));
     }
-    if (this.#challengesLeft <= 0) { this.counters.challengeAcksLimited++; return false; }
+    if (this.#challengesLeft <= 0) {
+      this.counters.challengeAcksLimited++;
+      return false;
+    }
     this.#challengesLeft--;
     this.counters.challengeAcks++;
     return true;

@@ -35,8 +35,25 @@ export interface Who {
 }
 
 export type TcpEvent =
-  | { readonly kind: "transition"; readonly conn: Who; readonly from: State; readonly to: State; readonly cause: Cause; readonly rule: RuleId; /** milliseconds in the old state */ readonly ms: number; /** what was or will be sent in the same step, as flags ("S.", ".", "R") or "" */ readonly sent: string }
-  | { readonly kind: "closed"; readonly conn: Who; readonly by: ClosedBy; /** lifetime, milliseconds */ readonly ms: number; readonly rxBytes: number; readonly txBytes: number; readonly retransmits: number }
+  | {
+      readonly kind: "transition";
+      readonly conn: Who;
+      readonly from: State;
+      readonly to: State;
+      readonly cause: Cause;
+      readonly rule: RuleId /** milliseconds in the old state */;
+      readonly ms: number /** what was or will be sent in the same step, as flags ("S.", ".", "R") or "" */;
+      readonly sent: string;
+    }
+  | {
+      readonly kind: "closed";
+      readonly conn: Who;
+      readonly by: ClosedBy /** lifetime, milliseconds */;
+      readonly ms: number;
+      readonly rxBytes: number;
+      readonly txBytes: number;
+      readonly retransmits: number;
+    }
   /** A SYN that nobody listens for, answered by RST; or our own SYN refused. */
   | { readonly kind: "refused"; readonly conn: Who; readonly rule: RuleId; readonly cause: Cause }
   /** An RST was sent or accepted on a live connection. */
@@ -44,8 +61,29 @@ export type TcpEvent =
   | { readonly kind: "drop"; readonly conn: Who | undefined; readonly rule: RuleId; readonly detail: Cause | undefined }
   /** A retransmission timer, persist, keep-alive, ... fired. n counts firings in a row, from 1. */
   | { readonly kind: "timer"; readonly conn: Who; readonly timer: TimerName; readonly rto: number; readonly n: number }
-  | { readonly kind: "segment"; readonly conn: Who; readonly dir: "in" | "out"; readonly flags: string; readonly seq: number; readonly ack: number; readonly len: number; readonly win: number; /** numbers relative to the ISNs */ readonly relSeq: number; readonly relAck: number; readonly options: string; /** TCP segments that a super-segment stands for; 1 for an ordinary one */ readonly segments: number; readonly retransmission: boolean }
-  | { readonly kind: "congestion"; readonly conn: Who; readonly phase: CongestionPhase; readonly cwnd: number; readonly ssthresh: number; readonly rule: RuleId }
+  | {
+      readonly kind: "segment";
+      readonly conn: Who;
+      readonly dir: "in" | "out";
+      readonly flags: string;
+      readonly seq: number;
+      readonly ack: number;
+      readonly len: number;
+      readonly win: number /** numbers relative to the ISNs */;
+      readonly relSeq: number;
+      readonly relAck: number;
+      readonly options: string /** TCP segments that a super-segment stands for; 1 for an ordinary one */;
+      readonly segments: number;
+      readonly retransmission: boolean;
+    }
+  | {
+      readonly kind: "congestion";
+      readonly conn: Who;
+      readonly phase: CongestionPhase;
+      readonly cwnd: number;
+      readonly ssthresh: number;
+      readonly rule: RuleId;
+    }
   /** At most one a second while a limit is hit. */
   | { readonly kind: "flood"; readonly halfOpen: number; readonly sources: number; readonly cookiesSent: number }
   | { readonly kind: "limit"; readonly limit: string; readonly value: number; readonly shed: number }

@@ -51,7 +51,12 @@ export function openPassively(t: Tcb, seg: Segment, iss: Seq, now: Millis): void
  * RFC 4987 §3.6: the ACK of a SYN,ACK that nobody remembers. The TCB is made as if it had been in SYN-RECEIVED all along;
  * the ACK itself is processed after this.
  */
-export function openFromCookie(t: Tcb, ack: Segment, offered: { readonly mss: number; readonly windowScale: number; readonly sack: boolean; readonly ecn: boolean }, now: Millis): void {
+export function openFromCookie(
+  t: Tcb,
+  ack: Segment,
+  offered: { readonly mss: number; readonly windowScale: number; readonly sack: boolean; readonly ecn: boolean },
+  now: Millis,
+): void {
   t.env.causedBySegment(ack);
   t.env.counters.passiveOpens++;
   startSequence(t, add(seq(ack.acknowledgment), -1));
@@ -109,7 +114,8 @@ export function takeSynOptions(t: Tcb, seg: Segment, now: Millis): void {
   }
   takeUserTimeout(t, seg);
   // RFC 3168 §6.1.1: SYN with ECE and CWR asks; SYN,ACK with ECE alone agrees.
-  const asks = (seg.ctl & (ECE | CWR)) === (ECE | CWR), agrees = (seg.ctl & (ECE | CWR)) === ECE;
+  const asks = (seg.ctl & (ECE | CWR)) === (ECE | CWR),
+    agrees = (seg.ctl & (ECE | CWR)) === ECE;
   t.ecn = t.state === "SYN-SENT" && seg.ctl & ~SYN & 16 ? o.ecn === "on" && agrees : o.ecn !== "off" && asks;
   setMss(t);
 }

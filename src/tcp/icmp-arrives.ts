@@ -1,5 +1,14 @@
 /** What TCP makes of an ICMP error about one of its segments (RFC 9293 §3.9.2.2; RFC 1191; judged as RFC 5927 says). */
-import { ICMP_PARAMETER_PROBLEM, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, type IcmpMessage, UNREACHABLE_FRAGMENTATION_NEEDED, UNREACHABLE_PORT, UNREACHABLE_PROTOCOL } from "../wire/icmp.js";
+import {
+  ICMP_PARAMETER_PROBLEM,
+  ICMP_SOURCE_QUENCH,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  type IcmpMessage,
+  UNREACHABLE_FRAGMENTATION_NEEDED,
+  UNREACHABLE_PORT,
+  UNREACHABLE_PROTOCOL,
+} from "../wire/icmp.js";
 import { setMss } from "./handshake.js";
 import { inWindow, seq } from "./seq.js";
 import { TELL_ICMP, type Tcb } from "./tcb.js";
@@ -14,7 +23,8 @@ export function icmpArrives(t: Tcb, m: IcmpMessage, now: Millis): void {
   if (!inWindow(seq(m.quotedSequence), t.snd.una, Math.max(1, t.flightSize))) return t.env.drop(t, "5927-4.1");
   if (m.type === ICMP_SOURCE_QUENCH) return t.env.drop(t, "6633");
   if (m.type === ICMP_UNREACHABLE && m.code === UNREACHABLE_FRAGMENTATION_NEEDED) return tooBig(t, m.mtu, now);
-  const hard = m.type === ICMP_UNREACHABLE && (m.code === UNREACHABLE_PROTOCOL || m.code === UNREACHABLE_PORT || m.code === 9 || m.code === 10 || m.code === 13);
+  const hard =
+    m.type === ICMP_UNREACHABLE && (m.code === UNREACHABLE_PROTOCOL || m.code === UNREACHABLE_PORT || m.code === 9 || m.code === 10 || m.code === 13);
   t.icmpError = { type: m.type, code: m.code };
   t.env.outlet.touched(t);
   if (t.state === "SYN-SENT" || t.state === "SYN-RECEIVED") {

@@ -3,21 +3,62 @@
  * the docs are made from this table.
  */
 
-export interface NumberOption { readonly kind: "number"; readonly default: number; readonly min: number; readonly max: number; readonly unit: "ms" | "octets" | "segments" | "times" | "per second" | "octets per second" | "count"; readonly source: string; readonly why: string }
-interface BooleanOption { readonly kind: "boolean"; readonly default: boolean; readonly source: string; readonly why: string }
-interface ChoiceOption<T extends string> { readonly kind: "choice"; readonly default: T; readonly choices: readonly T[]; readonly source: string; readonly why: string }
+export interface NumberOption {
+  readonly kind: "number";
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  readonly unit: "ms" | "octets" | "segments" | "times" | "per second" | "octets per second" | "count";
+  readonly source: string;
+  readonly why: string;
+}
+interface BooleanOption {
+  readonly kind: "boolean";
+  readonly default: boolean;
+  readonly source: string;
+  readonly why: string;
+}
+interface ChoiceOption<T extends string> {
+  readonly kind: "choice";
+  readonly default: T;
+  readonly choices: readonly T[];
+  readonly source: string;
+  readonly why: string;
+}
 export type OptionSpec = NumberOption | BooleanOption | ChoiceOption<string>;
 
-const num = (dflt: number, min: number, max: number, unit: NumberOption["unit"], source: string, why: string): NumberOption => ({ kind: "number", default: dflt, min, max, unit, source, why });
+const num = (dflt: number, min: number, max: number, unit: NumberOption["unit"], source: string, why: string): NumberOption => ({
+  kind: "number",
+  default: dflt,
+  min,
+  max,
+  unit,
+  source,
+  why,
+});
 const bool = (dflt: boolean, source: string, why: string): BooleanOption => ({ kind: "boolean", default: dflt, source, why });
-const choice = <T extends string>(dflt: T, choices: readonly T[], source: string, why: string): ChoiceOption<T> => ({ kind: "choice", default: dflt, choices, source, why });
+const choice = <T extends string>(dflt: T, choices: readonly T[], source: string, why: string): ChoiceOption<T> => ({
+  kind: "choice",
+  default: dflt,
+  choices,
+  source,
+  why,
+});
 
-const MINUTE = 60_000, HOUR = 60 * MINUTE;
+const MINUTE = 60_000,
+  HOUR = 60 * MINUTE;
 
 export const OPTIONS = {
   // Segments and windows
   mss: num(0, 0, 65_495, "octets", "RFC 9293 §3.7.1", "largest segment we ask for and send; 0: the link's MTU less 40"),
-  minMss: num(88, 28, 1_460, "octets", "RFC 9293 §3.7.1, CVE-2019-11479", "a peer's smaller MSS option is taken as this, so that no peer makes us send header-only packets"),
+  minMss: num(
+    88,
+    28,
+    1_460,
+    "octets",
+    "RFC 9293 §3.7.1, CVE-2019-11479",
+    "a peer's smaller MSS option is taken as this, so that no peer makes us send header-only packets",
+  ),
   receiveBuffer: num(4 * 1024 * 1024, 512, 1 << 30, "octets", "RFC 7323 §2.3", "RCV.BUFF; the window scale offered follows from it"),
   sendBuffer: num(4 * 1024 * 1024, 512, 1 << 30, "octets", "RFC 9293 §3.9.1.2", "octets written and not acknowledged that a connection keeps"),
   windowScaling: bool(true, "RFC 7323 §2", "windows above 65,535 octets"),
@@ -31,7 +72,14 @@ export const OPTIONS = {
   urgentInline: bool(true, "RFC 6093 §6", "urgent octets stay in the stream"),
 
   ttl: num(64, 1, 255, "count", "RFC 9293 §3.9.2 MUST-49, RFC 1122 §3.2.1.7", "time to live of what a connection sends"),
-  diffserv: num(0, 0, 63, "count", "RFC 9293 §3.9.1.9 MUST-48, RFC 2474 §3", "Diffserv codepoint of what a connection sends; may change while it lives (SHLD-21)"),
+  diffserv: num(
+    0,
+    0,
+    63,
+    "count",
+    "RFC 9293 §3.9.1.9 MUST-48, RFC 2474 §3",
+    "Diffserv codepoint of what a connection sends; may change while it lives (SHLD-21)",
+  ),
 
   // Acknowledging
   delayedAck: num(40, 0, 499, "ms", "RFC 9293 §3.8.6.3 MUST-40 (below 500 ms); Linux 40", "how long an ACK may wait for company; 0: never waits"),
@@ -39,9 +87,24 @@ export const OPTIONS = {
   growWindow: bool(false, "Linux (tcp_grow_window)", "the window begins at what the SYN told and grows by twice what each segment brings, up to the buffer"),
   windowSteps: bool(true, "RFC 9293 §3.8.6.2.2", "the right edge moves only by a good piece; off: every ACK tells all the room there is, as BSD does"),
   finInAcks: bool(false, "BSD's tcp_outflags", "an ACK sent while our FIN is unacknowledged bears the FIN again"),
-  quickAcks: num(16, 0, 1_000, "segments", "Linux (tcp_enter_quickack_mode)", "ACKs at once at the start of a connection, while the peer's slow start waits for them"),
-  pingPong: bool(false, "Linux (tcp_event_data_sent)", "text sent within the delayed ACK's time of text received ends the ACKs at once: an answer will carry them"),
-  strictAcks: bool(false, "RFC 5681 §4.2", "true: an ACK for every second segment even when several arrive in one wake-up (else one per wake-up: MUST-58, MUST-59)"),
+  quickAcks: num(
+    16,
+    0,
+    1_000,
+    "segments",
+    "Linux (tcp_enter_quickack_mode)",
+    "ACKs at once at the start of a connection, while the peer's slow start waits for them",
+  ),
+  pingPong: bool(
+    false,
+    "Linux (tcp_event_data_sent)",
+    "text sent within the delayed ACK's time of text received ends the ACKs at once: an answer will carry them",
+  ),
+  strictAcks: bool(
+    false,
+    "RFC 5681 §4.2",
+    "true: an ACK for every second segment even when several arrive in one wake-up (else one per wake-up: MUST-58, MUST-59)",
+  ),
 
   // Retransmission
   initialRto: num(1_000, 1, 60_000, "ms", "RFC 6298 §2.1", "RTO before the first sample"),
@@ -87,9 +150,30 @@ export const OPTIONS = {
   reuseTimeWait: bool(true, "RFC 6191, RFC 9293 MAY-2", "a newer SYN opens the connection again from TIME-WAIT"),
 
   // Connections that cost too much: all off, as RFC 9293 has no such limits
-  idleTimeout: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks", "reset when no text went either way for so long (keep-alive probes are no text); 0: may rest for ever"),
-  zeroWindowTimeout: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks; RFC 9293 §3.8.6.1 sets no limit", "reset when text waits before a shut window for so long, even if probes are answered; 0: for ever"),
-  minSendRate: num(0, 0, 1 << 30, "octets per second", "slow readers", "reset when less than this is acknowledged per second, over minSendRatePeriod, while more waits; 0: as slowly as it likes"),
+  idleTimeout: num(
+    0,
+    0,
+    31 * 24 * HOUR,
+    "ms",
+    "full-connection attacks",
+    "reset when no text went either way for so long (keep-alive probes are no text); 0: may rest for ever",
+  ),
+  zeroWindowTimeout: num(
+    0,
+    0,
+    31 * 24 * HOUR,
+    "ms",
+    "full-connection attacks; RFC 9293 §3.8.6.1 sets no limit",
+    "reset when text waits before a shut window for so long, even if probes are answered; 0: for ever",
+  ),
+  minSendRate: num(
+    0,
+    0,
+    1 << 30,
+    "octets per second",
+    "slow readers",
+    "reset when less than this is acknowledged per second, over minSendRatePeriod, while more waits; 0: as slowly as it likes",
+  ),
   minSendRatePeriod: num(30_000, 1_000, HOUR, "ms", "slow readers", "over which minSendRate is taken"),
   maxAge: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks, slow senders", "reset when a connection is so old, whatever it does; 0: no limit"),
 
@@ -99,15 +183,31 @@ export const OPTIONS = {
   strictReset: bool(true, "RFC 5961 §3.2", "an RST counts only at exactly RCV.NXT; else a challenge ACK"),
   strictSyn: bool(true, "RFC 5961 §4.2", "a SYN on a live connection earns a challenge ACK"),
   strictAckRange: bool(true, "RFC 5961 §5.2, RFC 9293 MAY-12", "an ACK older than MAX.SND.WND is refused"),
-  invalidAckInterval: num(500, 0, 60_000, "ms", "RFC 5961 §7; Linux tcp_invalid_ratelimit", "at most one ACK in this time for the same connection in answer to unacceptable segments"),
-  challengeAckLimit: num(1_000, 1, 1_000_000, "per second", "RFC 5961 §7", "challenge ACKs of the whole stack; the figure is jittered, so that nobody can count it"),
+  invalidAckInterval: num(
+    500,
+    0,
+    60_000,
+    "ms",
+    "RFC 5961 §7; Linux tcp_invalid_ratelimit",
+    "at most one ACK in this time for the same connection in answer to unacceptable segments",
+  ),
+  challengeAckLimit: num(
+    1_000,
+    1,
+    1_000_000,
+    "per second",
+    "RFC 5961 §7",
+    "challenge ACKs of the whole stack; the figure is jittered, so that nobody can count it",
+  ),
 } as const satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
 type ValueOf<S> = S extends ChoiceOption<infer T> ? T : S extends NumberOption ? number : S extends BooleanOption ? boolean : never;
 export type TcpOptions = { -readonly [K in OptionName]: ValueOf<(typeof OPTIONS)[K]> };
 
-export const DEFAULTS: Readonly<TcpOptions> = Object.freeze(Object.fromEntries(Object.entries(OPTIONS).map(([k, o]) => [k, o.default])) as unknown as TcpOptions);
+export const DEFAULTS: Readonly<TcpOptions> = Object.freeze(
+  Object.fromEntries(Object.entries(OPTIONS).map(([k, o]) => [k, o.default])) as unknown as TcpOptions,
+);
 
 export const isOptionName = (name: string): name is OptionName => Object.hasOwn(OPTIONS, name);
 
@@ -118,7 +218,8 @@ export const isOptionName = (name: string): name is OptionName => Object.hasOwn(
 export function parseOption(name: string, text: string): Partial<TcpOptions> {
   if (!isOptionName(name)) throw new RangeError(`unknown option "${name}"${suggestion(name)}`);
   const spec: OptionSpec = OPTIONS[name];
-  const value = spec.kind === "number" ? parseNumber(text, spec) : spec.kind === "boolean" ? parseBoolean(text) : spec.choices.includes(text) ? text : undefined;
+  const value =
+    spec.kind === "number" ? parseNumber(text, spec) : spec.kind === "boolean" ? parseBoolean(text) : spec.choices.includes(text) ? text : undefined;
   if (value === undefined) throw new RangeError(`option ${name}: "${text}" is not ${describe(spec)}`);
   return validate({ [name]: value });
 }
@@ -128,8 +229,12 @@ export function validate(options: Readonly<Record<string, unknown>>): Partial<Tc
   for (const [name, value] of Object.entries(options)) {
     if (!isOptionName(name)) throw new RangeError(`unknown option "${name}"${suggestion(name)}`);
     const spec: OptionSpec = OPTIONS[name];
-    const ok = spec.kind === "number" ? isWithin(value, spec)
-      : spec.kind === "boolean" ? typeof value === "boolean" : typeof value === "string" && spec.choices.includes(value);
+    const ok =
+      spec.kind === "number"
+        ? isWithin(value, spec)
+        : spec.kind === "boolean"
+          ? typeof value === "boolean"
+          : typeof value === "string" && spec.choices.includes(value);
     if (!ok) throw new RangeError(`option ${name}: ${String(value)} is not ${describe(spec)}`);
   }
   return options as Partial<TcpOptions>;
@@ -141,13 +246,29 @@ export const isWithin = (value: unknown, spec: NumberOption): boolean =>
 
 export function describe(spec: OptionSpec): string {
   switch (spec.kind) {
-    case "number": return `a number from ${spec.min} to ${spec.max} (${spec.unit})`;
-    case "boolean": return "on or off";
-    case "choice": return `one of ${spec.choices.join(", ")}`;
+    case "number":
+      return `a number from ${spec.min} to ${spec.max} (${spec.unit})`;
+    case "boolean":
+      return "on or off";
+    case "choice":
+      return `one of ${spec.choices.join(", ")}`;
   }
 }
 
-const FACTORS: Readonly<Record<string, number>> = { "": 1, ms: 1, s: 1_000, m: MINUTE, h: HOUR, k: 1_000, K: 1_000, M: 1_000_000, G: 1e9, Ki: 1_024, Mi: 1_048_576, Gi: 1_073_741_824 };
+const FACTORS: Readonly<Record<string, number>> = {
+  "": 1,
+  ms: 1,
+  s: 1_000,
+  m: MINUTE,
+  h: HOUR,
+  k: 1_000,
+  K: 1_000,
+  M: 1_000_000,
+  G: 1e9,
+  Ki: 1_024,
+  Mi: 1_048_576,
+  Gi: 1_073_741_824,
+};
 /** A number with its suffix; undefined when it is none. Bounds are not looked at. */
 export function parseNumber(text: string, spec: NumberOption): number | undefined {
   const m = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|k|K|M|G|Ki|Mi|Gi)?$/.exec(text.trim());

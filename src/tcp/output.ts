@@ -39,7 +39,8 @@ function sendSyn(t: Tcb, now: Millis): void {
     if (t.ack.now && t.state === "SYN-RECEIVED") sendAck(t, now);
     return;
   }
-  const received = t.state === "SYN-RECEIVED", o = t.options;
+  const received = t.state === "SYN-RECEIVED",
+    o = t.options;
   header.clear();
   header.sequence = t.snd.iss as unknown as number;
   header.acknowledgment = received ? (t.rcv.nxt as unknown as number) : 0;
@@ -112,7 +113,8 @@ export function segmentSize(t: Tcb): number {
 }
 /** Largest text to hand over at once: a super-segment of whole segments where the device cuts, else one segment. */
 function maxText(t: Tcb): number {
-  const size = segmentSize(t), most = t.env.outlet.maxText;
+  const size = segmentSize(t),
+    most = t.env.outlet.maxText;
   return most > size ? most - (most % size) : size;
 }
 function sackBlocks(t: Tcb): number {
@@ -126,12 +128,16 @@ function sendNew(t: Tcb, now: Millis): void {
   if (t.state !== "ESTABLISHED" && t.state !== "CLOSE-WAIT" && !t.closing) return;
   restartIfIdle(t, now);
   t.cwndLimited = false;
-  const size = segmentSize(t), most = maxText(t);
+  const size = segmentSize(t),
+    most = maxText(t);
   for (;;) {
     const available = diff(t.snd.nxt, t.end);
     const finDue = t.closing && !t.finSent;
     if (available <= 0 && !finDue) return limited(t, "app", now);
-    if (t.board.lost.octets > 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
+    if (t.board.lost.octets > 0) {
+      t.cwndLimited = true;
+      return limited(t, "cwnd", now);
+    }
     const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
     const room = t.cwnd - pipeForNew(t);
     const probe = t.pmtuSearch?.probeText(t, available, usable, room, now) ?? 0;
@@ -143,7 +149,10 @@ function sendNew(t: Tcb, now: Millis): void {
     if (length > room) {
       // A whole segment or nothing: silly windows of the network's are as silly as the peer's.
       length = room - (room % size);
-      if (length <= 0) { t.cwndLimited = true; return limited(t, "cwnd", now); }
+      if (length <= 0) {
+        t.cwndLimited = true;
+        return limited(t, "cwnd", now);
+      }
     }
     if (length < available && length > size) length -= length % size;
     if (length < 0 || (length === 0 && available > 0) || (available === 0 && usable < 1)) return windowShut(t, now);
@@ -156,7 +165,10 @@ function sendNew(t: Tcb, now: Millis): void {
         return limited(t, "app", now);
       }
       const reach = t.sendQueue.reach(t.snd.nxt, length);
-      if (reach < length) { length = reach > size ? reach - (reach % size) : reach; fin = false; }
+      if (reach < length) {
+        length = reach > size ? reach - (reach % size) : reach;
+        fin = false;
+      }
     }
     transmitNew(t, length, size, fin, now);
   }
@@ -164,7 +176,8 @@ function sendNew(t: Tcb, now: Millis): void {
 
 /** A larger segment than the path is known to take (RFC 4821 §7.4): text in order, so that nothing is lost by trying. */
 function sendProbe(t: Tcb, length: number, now: Millis): void {
-  const search = t.pmtuSearch as NonNullable<Tcb["pmtuSearch"]>, start = t.snd.nxt;
+  const search = t.pmtuSearch as NonNullable<Tcb["pmtuSearch"]>,
+    start = t.snd.nxt;
   search.sending = true;
   transmitNew(t, length, length, false, now);
   search.sending = false;
@@ -173,7 +186,8 @@ function sendProbe(t: Tcb, length: number, now: Millis): void {
 
 /** Records and sends what follows SND.NXT. */
 function transmitNew(t: Tcb, length: number, size: number, fin: boolean, now: Millis): void {
-  const start = t.snd.nxt, end = add(start, length + (fin ? 1 : 0));
+  const start = t.snd.nxt,
+    end = add(start, length + (fin ? 1 : 0));
   if (t.snd.wnd > 0) t.timers.disarm("persist");
   t.board.push(start, end, fin ? FIN : 0, now);
   t.snd.nxt = end;
@@ -223,7 +237,8 @@ function mayTail(t: Tcb): boolean {
 function worthASegment(t: Tcb, length: number, size: number, available: number, usable: number, fin: boolean): boolean {
   if (length >= size) return true; // (1) a full-sized segment
   if (fin) return true;
-  if (length === available) { // (2) all that there is
+  if (length === available) {
+    // (2) all that there is
     if (t.pushed) return true;
     if (t.cork) return false;
     if (mayTail(t)) return true;
@@ -283,7 +298,8 @@ export function probeTail(t: Tcb, now: Millis): void {
   t.env.counters.tailLossProbes++;
   t.env.hit("8985-7.3");
   const size = segmentSize(t); // SACK blocks take their room from the text
-  const available = diff(t.snd.nxt, t.end), usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
+  const available = diff(t.snd.nxt, t.end),
+    usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
   if (available > 0 && usable >= Math.min(available, size)) {
     const length = t.sendQueue.reach(t.snd.nxt, Math.min(available, size));
     const fin = t.closing && !t.finSent && length === available && length < usable;

@@ -23,19 +23,33 @@ export class PagePool {
     this.#count = this.capacity;
   }
 
-  get used(): number { return this.capacity - this.#count; }
+  get used(): number {
+    return this.capacity - this.#count;
+  }
   /** Pages left for whoever may not touch the reserve. */
-  get available(): number { return Math.max(0, this.#count - RESERVE); }
+  get available(): number {
+    return Math.max(0, this.#count - RESERVE);
+  }
   /**
    * Whether who holds `held` pages may take one more: a few while there are any, more only up to a sixteenth of what is
    * left. So those who hold all they can get slow down as they become many, and leave something for the next.
    */
-  allows(held: number): boolean { return held < FEW || held < this.available >> 4; }
+  allows(held: number): boolean {
+    return held < FEW || held < this.available >> 4;
+  }
   /** Text beyond a gap is the least valuable: the peer has it still (RFC 2018 §8). It leaves a quarter to all else. */
-  allowsBeyondGap(held: number): boolean { return this.available > this.capacity >> 2 && this.allows(held); }
+  allowsBeyondGap(held: number): boolean {
+    return this.available > this.capacity >> 2 && this.allows(held);
+  }
   /** Offset of a page in `memory`, or -1 when none is left. */
-  take(): number { return this.#count === 0 ? -1 : (this.#free[--this.#count] as number); }
+  take(): number {
+    return this.#count === 0 ? -1 : (this.#free[--this.#count] as number);
+  }
   /** The same for what is to be sent: it leaves the reserve, so that what has arrived and was promised a place gets it. */
-  takeForSending(): number { return this.#count <= RESERVE ? -1 : this.take(); }
-  give(page: number): void { this.#free[this.#count++] = page; }
+  takeForSending(): number {
+    return this.#count <= RESERVE ? -1 : this.take();
+  }
+  give(page: number): void {
+    this.#free[this.#count++] = page;
+  }
 }

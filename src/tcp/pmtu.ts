@@ -84,7 +84,8 @@ export class PathMtuSearch {
    * with others it says nothing (§7.6.4). @returns whether it was the probe alone
    */
   lost(t: Tcb, now: Millis): boolean {
-    const start = this.probeStart, end = this.probeEnd;
+    const start = this.probeStart,
+      end = this.probeEnd;
     if (start === undefined || end === undefined) return false;
     const first = t.board.lost.head;
     if (first === undefined) return false;

@@ -47,14 +47,18 @@ export class ReceiveQueue {
   #lentOffset = 0;
   #lentLength = 0;
 
-  constructor(pool: PagePool) { this.#pool = pool; }
+  constructor(pool: PagePool) {
+    this.#pool = pool;
+  }
 
   /** IRS + 1. */
   start(at: Seq): void {
     this.base = at;
     this.next = at;
   }
-  get readable(): number { return diff(this.base, this.next); }
+  get readable(): number {
+    return diff(this.base, this.next);
+  }
 
   /**
    * Takes text that was trimmed to the window. In-order text is lent, not copied, until `settle`.
@@ -74,7 +78,7 @@ export class ReceiveQueue {
       this.next = add(at, length);
       return length;
     }
-    if (!this.settle() || this.ranges.length >= RANGES_MAX && gt(at, this.next)) return -1;
+    if (!this.settle() || (this.ranges.length >= RANGES_MAX && gt(at, this.next))) return -1;
     if (!this.#store(at, memory.bytes, offset, length)) return -1;
     if (gt(at, this.next)) {
       this.#insert(at, add(at, length));
@@ -102,7 +106,8 @@ export class ReceiveQueue {
   peek(): Uint8Array {
     const stored = this.readable - this.#lentLength;
     if (stored > 0) {
-      const position = toWire(this.base), inPage = position & (PAGE - 1);
+      const position = toWire(this.base),
+        inPage = position & (PAGE - 1);
       const page = this.#pages?.get(position >>> 14) as number;
       return this.#pool.memory.bytes.subarray(page + inPage, page + Math.min(PAGE, inPage + stored));
     }
@@ -117,7 +122,8 @@ export class ReceiveQueue {
       const stored = this.readable - this.#lentLength;
       let step: number;
       if (stored > 0) {
-        const position = toWire(this.base), inPage = position & (PAGE - 1);
+        const position = toWire(this.base),
+          inPage = position & (PAGE - 1);
         step = Math.min(n - done, PAGE - inPage, stored);
         copy(this.#pool.memory.bytes, (this.#pages?.get(position >>> 14) as number) + inPage, into, offset + done, step);
       } else {
@@ -173,7 +179,9 @@ export class ReceiveQueue {
     const pages = (this.#pages ??= new Map());
     const memory = this.#pool.memory.bytes;
     for (let done = 0; done < length; ) {
-      const position = toWire(add(at, done)), number = position >>> 14, inPage = position & (PAGE - 1);
+      const position = toWire(add(at, done)),
+        number = position >>> 14,
+        inPage = position & (PAGE - 1);
       let page = pages.get(number);
       if (page === undefined) {
         page = this.#pool.take();
@@ -191,7 +199,10 @@ export class ReceiveQueue {
     if (pages === undefined) return;
     for (let number = from; number !== to; number = (number + 1) & 0x3ffff) {
       const page = pages.get(number);
-      if (page !== undefined) { this.#pool.give(page); pages.delete(number); }
+      if (page !== undefined) {
+        this.#pool.give(page);
+        pages.delete(number);
+      }
     }
   }
   #freeAll(): void {
@@ -203,7 +214,8 @@ export class ReceiveQueue {
   /** Adds a range, merging it with those that it touches. */
   #insert(start: Seq, end: Seq): void {
     const ranges = this.ranges;
-    let low = 0, high = ranges.length;
+    let low = 0,
+      high = ranges.length;
     while (low < high) {
       const mid = (low + high) >> 1;
       if (lt((ranges[mid] as Range).end, start)) low = mid + 1;

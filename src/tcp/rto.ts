@@ -19,14 +19,18 @@ export class RtoEstimator {
     this.#base = options.initialRto;
   }
 
-  get hasSample(): boolean { return this.srtt >= 0; }
+  get hasSample(): boolean {
+    return this.srtt >= 0;
+  }
   get rto(): number {
     const slop = this.#options.rtoSlop;
     if (this.backoff === 0) return slop === 0 || this.srtt < 0 ? this.#base : Math.min(this.#options.maxRto, this.#base + slop);
     return Math.min(this.#options.maxRto, this.#base * 2 ** this.backoff + slop);
   }
   /** Without the back-off. */
-  get base(): number { return this.#base; }
+  get base(): number {
+    return this.#base;
+  }
 
   /** §2.2, §2.3. `flightSegments` spreads the gains when several samples come per round trip (RFC 7323 §4.2, appendix G). */
   sample(rtt: number, flightSegments: number): void {
@@ -36,7 +40,8 @@ export class RtoEstimator {
       this.rttvar = rtt / 2;
     } else {
       const expected = Math.max(1, Math.ceil(flightSegments / 2));
-      const alpha = 1 / (8 * expected), beta = 1 / (4 * expected);
+      const alpha = 1 / (8 * expected),
+        beta = 1 / (4 * expected);
       this.rttvar = (1 - beta) * this.rttvar + beta * Math.abs(this.srtt - rtt);
       this.srtt = (1 - alpha) * this.srtt + alpha * rtt;
     }
@@ -45,7 +50,9 @@ export class RtoEstimator {
   }
 
   /** §5.5: the timer ran out. */
-  timedOut(): void { if (this.rto < this.#options.maxRto) this.backoff++; }
+  timedOut(): void {
+    if (this.rto < this.#options.maxRto) this.backoff++;
+  }
 
   /** §5.7: the SYN was sent again, so the first data starts from 3 s. */
   afterSynTimeout(): void {

@@ -20,7 +20,9 @@ export class Sent {
   list: SentList | undefined;
   previous: Sent | undefined;
   following: Sent | undefined;
-  get length(): number { return diff(this.start, this.end); }
+  get length(): number {
+    return diff(this.start, this.end);
+  }
 }
 
 /** A doubly linked list of records with the octets in it. */
@@ -95,15 +97,29 @@ export class Scoreboard {
   /** Selectively acknowledged parts, in order; disjoint. */
   readonly #sacked: { start: Seq; end: Seq }[] = [];
 
-  get isEmpty(): boolean { return this.#count === 0; }
-  get count(): number { return this.#count; }
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+  get count(): number {
+    return this.#count;
+  }
   /** Estimate of what is in the network, octets. */
-  get pipe(): number { return this.flight.octets; }
-  get first(): Sent | undefined { return this.#count === 0 ? undefined : this.#at(0); }
-  get last(): Sent | undefined { return this.#count === 0 ? undefined : this.#at(this.#count - 1); }
+  get pipe(): number {
+    return this.flight.octets;
+  }
+  get first(): Sent | undefined {
+    return this.#count === 0 ? undefined : this.#at(0);
+  }
+  get last(): Sent | undefined {
+    return this.#count === 0 ? undefined : this.#at(this.#count - 1);
+  }
   /** Highest octet selectively acknowledged, plus one; undefined if none is. */
-  get highestSacked(): Seq | undefined { return this.#sacked[this.#sacked.length - 1]?.end; }
-  get sackedRanges(): readonly { readonly start: Seq; readonly end: Seq }[] { return this.#sacked; }
+  get highestSacked(): Seq | undefined {
+    return this.#sacked[this.#sacked.length - 1]?.end;
+  }
+  get sackedRanges(): readonly { readonly start: Seq; readonly end: Seq }[] {
+    return this.#sacked;
+  }
 
   /** Something new was sent. */
   push(start: Seq, end: Seq, ctl: number, now: Millis): Sent {
@@ -178,15 +194,20 @@ export class Scoreboard {
       const r = this.#at(0);
       if (gt(r.end, una)) {
         if (lt(r.start, una)) {
-          if (!r.sacked) { fresh += diff(r.start, una); listener.delivered(r); }
-          else this.sackedOctets -= diff(r.start, una);
+          if (!r.sacked) {
+            fresh += diff(r.start, una);
+            listener.delivered(r);
+          } else this.sackedOctets -= diff(r.start, una);
           if (r.list !== undefined) r.list.octets -= diff(r.start, una);
           r.start = una;
         }
         break;
       }
       if (r.sacked) this.sackedOctets -= r.length;
-      else { fresh += r.length; listener.delivered(r); }
+      else {
+        fresh += r.length;
+        listener.delivered(r);
+      }
       r.list?.remove(r);
       this.#ring[this.#head] = undefined;
       this.#head = (this.#head + 1) & (this.#ring.length - 1);
@@ -196,7 +217,10 @@ export class Scoreboard {
     while (this.#sacked.length > 0 && leq((this.#sacked[0] as { end: Seq }).end, una)) this.#sacked.shift();
     const low = this.#sacked[0];
     if (low !== undefined && lt(low.start, una)) low.start = una;
-    if (this.#count === 0 && this.#ring.length > 64) { this.#ring = []; this.#head = 0; }
+    if (this.#count === 0 && this.#ring.length > 64) {
+      this.#ring = [];
+      this.#head = 0;
+    }
     return fresh;
   }
 
@@ -207,7 +231,8 @@ export class Scoreboard {
     const ranges = this.#sacked;
     let i = 0;
     if (ranges.length > 8) {
-      let low = 0, high = ranges.length;
+      let low = 0,
+        high = ranges.length;
       while (low < high) {
         const mid = (low + high) >> 1;
         if (lt((ranges[mid] as { end: Seq }).end, start)) low = mid + 1;
@@ -248,11 +273,14 @@ export class Scoreboard {
     this.#insertAt(index + 1, upper);
     return upper;
   }
-  splitRecord(r: Sent, at: Seq): Sent { return this.split(this.indexOf(r.start), at); }
+  splitRecord(r: Sent, at: Seq): Sent {
+    return this.split(this.indexOf(r.start), at);
+  }
 
   /** Index of the record that holds `at`; `count` when it lies beyond. */
   indexOf(at: Seq): number {
-    let low = 0, high = this.#count;
+    let low = 0,
+      high = this.#count;
     while (low < high) {
       const mid = (low + high) >> 1;
       if (leq(this.#at(mid).end, at)) low = mid + 1;
@@ -260,7 +288,9 @@ export class Scoreboard {
     }
     return low;
   }
-  record(index: number): Sent { return this.#at(index); }
+  record(index: number): Sent {
+    return this.#at(index);
+  }
 
   clear(): void {
     if (this.#ring.length === 0) return;
@@ -280,14 +310,19 @@ export class Scoreboard {
     this.sackedOctets = 0;
   }
 
-  #at(i: number): Sent { return this.#ring[(this.#head + i) & (this.#ring.length - 1)] as Sent; }
+  #at(i: number): Sent {
+    return this.#ring[(this.#head + i) & (this.#ring.length - 1)] as Sent;
+  }
 
   #sack(start: Seq, end: Seq, listener: DeliveryListener): number {
     let fresh = 0;
     for (let i = this.indexOf(start); i < this.#count; i++) {
       let r = this.#at(i);
       if (geq(r.start, end)) break;
-      if (lt(r.start, start)) { r = this.split(i, start); i++; }
+      if (lt(r.start, start)) {
+        r = this.split(i, start);
+        i++;
+      }
       if (gt(r.end, end)) this.split(i, end);
       if (r.sacked) continue;
       r.list?.remove(r);

@@ -28,7 +28,8 @@ export function inClosed(env: Environment, seg: Segment): void {
 /** §3.10.7.2: a listener. @returns "open" when the segment asks for a connection: see `openPassively` */
 export function inListen(env: Environment, seg: Segment): "open" | "done" {
   if (seg.ctl & RST) return env.drop(undefined, "9293-3.10.7.2/1"), "done"; // first
-  if (seg.ctl & ACK) { // second
+  if (seg.ctl & ACK) {
+    // second
     env.drop(undefined, "9293-3.10.7.2/2");
     env.outlet.reply(seg, seg.acknowledgment, 0, RST);
     return "done";
@@ -49,13 +50,16 @@ export function segmentArrives(t: Tcb, seg: Segment, now: Millis): "reopen" | un
 
 /** §3.10.7.3. */
 function inSynSent(t: Tcb, seg: Segment, now: Millis): void {
-  const ackBit = (seg.ctl & ACK) !== 0, ack = seq(seg.acknowledgment);
-  if (ackBit && (leq(ack, t.snd.iss) || gt(ack, t.snd.nxt))) { // first
+  const ackBit = (seg.ctl & ACK) !== 0,
+    ack = seq(seg.acknowledgment);
+  if (ackBit && (leq(ack, t.snd.iss) || gt(ack, t.snd.nxt))) {
+    // first
     if (seg.ctl & RST) return t.env.drop(t, "9293-3.10.7.3/1-rst");
     t.env.drop(t, "9293-3.10.7.3/1");
     return t.env.outlet.reply(seg, seg.acknowledgment, 0, RST);
   }
-  if (seg.ctl & RST) { // second. The ACK alone is judged, for RCV.NXT is not set yet (state matrix D2).
+  if (seg.ctl & RST) {
+    // second. The ACK alone is judged, for RCV.NXT is not set yet (state matrix D2).
     if (!ackBit) return t.env.drop(t, "9293-3.10.7.3/2-no-ack");
     t.env.counters.resetsIn++;
     t.env.counters.attemptFails++;
@@ -140,7 +144,9 @@ let trimmed = 0;
  * the SYN included); what lies beyond the window is cut where the text is taken.
  */
 function checkSequence(t: Tcb, seg: Segment, now: Millis): Step {
-  const first = seq(seg.sequence), length = seg.length, wnd = t.rcv.wnd;
+  const first = seq(seg.sequence),
+    length = seg.length,
+    wnd = t.rcv.wnd;
   trimmed = 0;
   if (t.state === "SYN-RECEIVED" && seg.ctl & SYN && first === t.rcv.irs) return checkSynAgain(t, seg, now);
   let acceptable: boolean;
@@ -203,7 +209,8 @@ function checkSynAgain(t: Tcb, seg: Segment, now: Millis): Step {
 /** RFC 2883 §4.1: the next ACK's first SACK block names what came twice. */
 function noteDuplicate(t: Tcb, seg: Segment): void {
   if (!t.sackOk || !t.options.dsack || seg.textLength === 0) return;
-  const start = add(seq(seg.sequence), seg.ctl & SYN ? 1 : 0), end = add(start, seg.textLength);
+  const start = add(seq(seg.sequence), seg.ctl & SYN ? 1 : 0),
+    end = add(start, seg.textLength);
   const known = lt(end, t.rcv.nxt) ? end : t.rcv.nxt;
   if (lt(start, known)) {
     t.ack.dsackStart = start;
@@ -390,7 +397,8 @@ function fromSixthStep(t: Tcb, seg: Segment, skip: number, now: Millis): void {
   checkUrgent(t, seg); // sixth
   const synLength = seg.ctl & SYN ? 1 : 0;
   takeText(t, seg, Math.max(0, skip - synLength), now); // seventh
-  if (seg.ctl & FIN) checkFin(t, seg, now); // eighth
+  if (seg.ctl & FIN)
+    checkFin(t, seg, now); // eighth
   else if (t.rcv.finAt === t.rcv.nxt && !t.rcv.finReceived) takeFin(t, now);
 }
 

@@ -50,9 +50,13 @@ export class SendQueue {
     this.limit = limit;
   }
 
-  get space(): number { return Math.max(0, this.limit - this.length); }
+  get space(): number {
+    return Math.max(0, this.limit - this.length);
+  }
   /** Sequence number after the last octet. */
-  get end(): Seq { return add(this.base, this.length); }
+  get end(): Seq {
+    return add(this.base, this.length);
+  }
 
   /** Copies octets in. @returns how many were taken */
   append(bytes: Uint8Array, offset: number, length: number): number {
@@ -120,7 +124,8 @@ export class SendQueue {
     const position = this.#head + diff(this.base, from);
     let i = this.#find(position);
     let skip = position - (this.#chunks[i] as Chunk).start;
-    let sum = 0, odd = false;
+    let sum = 0,
+      odd = false;
     while (length > 0) {
       const chunk = this.#chunks[i++] as Chunk;
       const n = Math.min(length, chunk.length - skip);
@@ -171,7 +176,8 @@ export class SendQueue {
   }
   /** Index of the chunk that holds a position; sending goes forward, so the last ones are looked at first. */
   #find(position: number): number {
-    let low = this.#first, high = this.#chunks.length - 1;
+    let low = this.#first,
+      high = this.#chunks.length - 1;
     while (low < high) {
       const mid = (low + high + 1) >> 1;
       if ((this.#chunks[mid] as Chunk).start <= position) low = mid;

@@ -1,8 +1,17 @@
 /** The eleven states of RFC 9293 §3.3.2 and the edges between them (Figure 5), as data. */
 
 export const STATES = [
-  "CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
-  "CLOSING", "LAST-ACK", "TIME-WAIT",
+  "CLOSED",
+  "LISTEN",
+  "SYN-SENT",
+  "SYN-RECEIVED",
+  "ESTABLISHED",
+  "FIN-WAIT-1",
+  "FIN-WAIT-2",
+  "CLOSE-WAIT",
+  "CLOSING",
+  "LAST-ACK",
+  "TIME-WAIT",
 ] as const;
 export type State = (typeof STATES)[number];
 
@@ -27,10 +36,18 @@ export const isSynchronized = (s: State): boolean => s !== "CLOSED" && s !== "LI
 const ALIASES = new Map<string, State>();
 for (const s of STATES) ALIASES.set(s.replaceAll("-", ""), s);
 for (const [alias, s] of [
-  ["SYNRCVD", "SYN-RECEIVED"], ["SYNRECV", "SYN-RECEIVED"], ["SYNSEND", "SYN-SENT"], ["ESTAB", "ESTABLISHED"],
-  ["ESTALISHED", "ESTABLISHED"], ["CLOSEDWAIT", "CLOSE-WAIT"], ["LASTASK", "LAST-ACK"], ["CLOSE", "CLOSED"],
-  ["UNCONN", "CLOSED"], ["LISTENING", "LISTEN"],
-] as const) ALIASES.set(alias, s);
+  ["SYNRCVD", "SYN-RECEIVED"],
+  ["SYNRECV", "SYN-RECEIVED"],
+  ["SYNSEND", "SYN-SENT"],
+  ["ESTAB", "ESTABLISHED"],
+  ["ESTALISHED", "ESTABLISHED"],
+  ["CLOSEDWAIT", "CLOSE-WAIT"],
+  ["LASTASK", "LAST-ACK"],
+  ["CLOSE", "CLOSED"],
+  ["UNCONN", "CLOSED"],
+  ["LISTENING", "LISTEN"],
+] as const)
+  ALIASES.set(alias, s);
 
 /** Reads a state in any usual spelling: `SYN_RCVD`, `syn-recv`, `ESTAB`, `fin_wait1`. Undefined if it is none. */
 export const parseState = (text: string): State | undefined => ALIASES.get(text.toUpperCase().replaceAll(/[-_ ]/g, ""));

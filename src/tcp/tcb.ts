@@ -68,7 +68,9 @@ export class ReceiveVariables {
   finReceived = false;
   /** Number of a FIN that came before what it follows (SHLD-31). */
   finAt: Seq | undefined;
-  get wnd(): number { return Math.max(0, diff(this.nxt, this.edge)); }
+  get wnd(): number {
+    return Math.max(0, diff(this.nxt, this.edge));
+  }
 }
 
 /** Timestamps (RFC 7323): TS.Recent, Last.ACK.sent. */
@@ -120,7 +122,15 @@ export class Statistics {
 }
 
 /** Upcalls that a step owes to the user; the stack makes them when the step is complete. */
-export const TELL_ESTABLISHED = 1, TELL_READABLE = 2, TELL_URGENT = 4, TELL_WRITABLE = 8, TELL_DRAINED = 16, TELL_ENDED = 32, TELL_ICMP = 64, TELL_RETRANSMITTING = 128, TELL_CLOSED = 256;
+export const TELL_ESTABLISHED = 1,
+  TELL_READABLE = 2,
+  TELL_URGENT = 4,
+  TELL_WRITABLE = 8,
+  TELL_DRAINED = 16,
+  TELL_ENDED = 32,
+  TELL_ICMP = 64,
+  TELL_RETRANSMITTING = 128,
+  TELL_CLOSED = 256;
 
 export class Tcb implements Window {
   readonly id: number;
@@ -256,17 +266,31 @@ export class Tcb implements Window {
   }
 
   /** Effective send MSS: text that one segment carries besides the options that every segment has (§3.7.1, RFC 6691 §2). */
-  get mss(): number { return this.snd.mss - (this.ts.on ? 12 : 0); }
-  get flightSize(): number { return diff(this.snd.una, this.snd.nxt); }
-  get srtt(): number { return this.rtt.srtt; }
+  get mss(): number {
+    return this.snd.mss - (this.ts.on ? 12 : 0);
+  }
+  get flightSize(): number {
+    return diff(this.snd.una, this.snd.nxt);
+  }
+  get srtt(): number {
+    return this.rtt.srtt;
+  }
   /** Sequence number after the last octet written; the FIN's own number. */
-  get end(): Seq { return this.sendQueue.end; }
-  get finAcknowledged(): boolean { return this.finSent && this.snd.una === this.snd.nxt; }
+  get end(): Seq {
+    return this.sendQueue.end;
+  }
+  get finAcknowledged(): boolean {
+    return this.finSent && this.snd.una === this.snd.nxt;
+  }
 
-  get isClosed(): boolean { return this.state === "CLOSED"; }
+  get isClosed(): boolean {
+    return this.state === "CLOSED";
+  }
 
   /** Timestamp clock: 1 ms a tick (RFC 7323 §5.4). */
-  tsNow(now: Millis): number { return (Math.floor(now) + this.ts.offset) | 0; }
+  tsNow(now: Millis): number {
+    return (Math.floor(now) + this.ts.offset) | 0;
+  }
 
   /** Made when an event first names the connection. */
   who(): Who {
@@ -300,11 +324,20 @@ export class Tcb implements Window {
     this.board.clear();
     this.sendQueue.clear();
     // What was received in order stays for the user to take, unless the connection was reset.
-    if (finished !== "local" && finished !== "peer" && finished !== "both" && !(finished === "reset" && this.options.keepTextOnReset)) this.receiveQueue.clear();
+    if (finished !== "local" && finished !== "peer" && finished !== "both" && !(finished === "reset" && this.options.keepTextOnReset))
+      this.receiveQueue.clear();
     else this.receiveQueue.dropRanges();
     this.tell |= TELL_CLOSED;
     if (this.env.wants("closed")) {
-      this.env.emit({ kind: "closed", conn: this.who(), by: finished, ms: Math.max(0, now - this.bornAt), rxBytes: this.stats.bytesReceived, txBytes: this.stats.bytesSent - this.stats.bytesRetransmitted, retransmits: this.stats.retransmits });
+      this.env.emit({
+        kind: "closed",
+        conn: this.who(),
+        by: finished,
+        ms: Math.max(0, now - this.bornAt),
+        rxBytes: this.stats.bytesReceived,
+        txBytes: this.stats.bytesSent - this.stats.bytesRetransmitted,
+        retransmits: this.stats.retransmits,
+      });
     }
     this.env.outlet.touched(this);
   }
@@ -322,16 +355,22 @@ export class Tcb implements Window {
   }
 
   /** Sequence number that a pure ACK carries: SND.NXT. */
-  get ackSequence(): Seq { return this.snd.nxt; }
-  relative(n: Seq, isn: Seq): number { return diff(isn, n) >>> 0; }
+  get ackSequence(): Seq {
+    return this.snd.nxt;
+  }
+  relative(n: Seq, isn: Seq): number {
+    return diff(isn, n) >>> 0;
+  }
   /** First sequence number of text. */
-  startText(): void { this.sendQueue.base = add(this.snd.iss, 1); }
+  startText(): void {
+    this.sendQueue.base = add(this.snd.iss, 1);
+  }
 }
 
 /** RFC 7323 §2.3: the smallest shift by which 16 bits cover the buffer. */
 export function wscaleFor(o: Readonly<TcpOptions>): number {
   if (o.windowScale >= 0) return o.windowScale;
   let shift = 0;
-  while (shift < 14 && (65_535 << shift) < o.receiveBuffer) shift++;
+  while (shift < 14 && 65_535 << shift < o.receiveBuffer) shift++;
   return shift;
 }

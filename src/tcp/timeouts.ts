@@ -22,16 +22,25 @@ export function timeouts(t: Tcb, now: Millis): void {
 
 function run(t: Tcb, name: TimerName, now: Millis): void {
   switch (name) {
-    case "retransmit": return retransmission(t, now);
-    case "tailLossProbe": return tailLoss(t, now);
-    case "reorder": return t.recovery.reorderTimedOut(now);
-    case "persist": return persist(t, now);
+    case "retransmit":
+      return retransmission(t, now);
+    case "tailLossProbe":
+      return tailLoss(t, now);
+    case "reorder":
+      return t.recovery.reorderTimedOut(now);
+    case "persist":
+      return persist(t, now);
     case "delayedAck":
-    case "pace": return ackNow(t);
-    case "keepAlive": return keepAlive(t, now);
-    case "user": return bounds(t, now);
-    case "finWait2": return giveUp(t, "fin-wait-2-orphan", now);
-    case "timeWait": return t.close(t.closedBy ?? "local", "9293-3.10.8-time-wait", now);
+    case "pace":
+      return ackNow(t);
+    case "keepAlive":
+      return keepAlive(t, now);
+    case "user":
+      return bounds(t, now);
+    case "finWait2":
+      return giveUp(t, "fin-wait-2-orphan", now);
+    case "timeWait":
+      return t.close(t.closedBy ?? "local", "9293-3.10.8-time-wait", now);
   }
 }
 
@@ -68,7 +77,8 @@ function retransmission(t: Tcb, now: Millis): void {
 }
 /** When the oldest unacknowledged octet has waited as long as the user allows; never, where retransmissions are counted. */
 function userDeadline(t: Tcb): number {
-  const limit = userTimeoutOf(t), first = t.board.first;
+  const limit = userTimeoutOf(t),
+    first = t.board.first;
   return limit > 0 && first !== undefined ? first.firstSentAt + limit : Infinity;
 }
 

@@ -19,16 +19,26 @@ export type TimerName = (typeof TIMERS)[number];
 /** Place of a timer in the table. A switch, for with a constant name it costs nothing once compiled; a look-up by key would. */
 function place(name: TimerName): number {
   switch (name) {
-    case "retransmit": return 0;
-    case "tailLossProbe": return 1;
-    case "reorder": return 2;
-    case "persist": return 3;
-    case "delayedAck": return 4;
-    case "pace": return 5;
-    case "keepAlive": return 6;
-    case "user": return 7;
-    case "finWait2": return 8;
-    case "timeWait": return 9;
+    case "retransmit":
+      return 0;
+    case "tailLossProbe":
+      return 1;
+    case "reorder":
+      return 2;
+    case "persist":
+      return 3;
+    case "delayedAck":
+      return 4;
+    case "pace":
+      return 5;
+    case "keepAlive":
+      return 6;
+    case "user":
+      return 7;
+    case "finWait2":
+      return 8;
+    case "timeWait":
+      return 9;
   }
 }
 
@@ -39,19 +49,25 @@ export class TimerTable {
   next: Millis = NEVER;
 
   arm(name: TimerName, at: Millis): void {
-    const i = place(name), before = this.#due[i] as number;
+    const i = place(name),
+      before = this.#due[i] as number;
     this.#due[i] = at;
     if (at <= this.next) this.next = at;
     else if (before === this.next) this.#refresh();
   }
   disarm(name: TimerName): void {
-    const i = place(name), before = this.#due[i] as number;
+    const i = place(name),
+      before = this.#due[i] as number;
     if (before === Infinity) return;
     this.#due[i] = Infinity;
     if (before === this.next) this.#refresh();
   }
-  isArmed(name: TimerName): boolean { return this.#due[place(name)] !== Infinity; }
-  deadline(name: TimerName): Millis { return this.#due[place(name)] as Millis; }
+  isArmed(name: TimerName): boolean {
+    return this.#due[place(name)] !== Infinity;
+  }
+  deadline(name: TimerName): Millis {
+    return this.#due[place(name)] as Millis;
+  }
   /** Takes the first due timer, in the order of TIMERS; undefined when none is due. */
   takeExpired(now: Millis): TimerName | undefined {
     if (this.next > now) return undefined;

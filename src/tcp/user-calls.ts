@@ -35,7 +35,9 @@ function queued(t: Tcb, taken: number, length: number): number {
   return taken;
 }
 /** SEND with the urgent flag (§3.10.2): what is queued now is urgent. */
-export function markUrgent(t: Tcb): void { t.snd.up = t.end; }
+export function markUrgent(t: Tcb): void {
+  t.snd.up = t.end;
+}
 
 /** §3.10.3. */
 export function receive(t: Tcb, into: Uint8Array, offset: number, length: number): number {
@@ -168,30 +170,77 @@ export function setUserTimeout(t: Tcb, ms: number): void {
 
 /** §3.10.6. */
 export function status(t: Tcb, now: Millis): Status {
-  const s = t.stats, name = t.timers.soonest(), p = t.path, b = t.board;
+  const s = t.stats,
+    name = t.timers.soonest(),
+    p = t.path,
+    b = t.board;
   const since = (at: number): number | undefined => (at < 0 ? undefined : now - at);
   const limitedFor = now - t.limitedSince;
   return {
-    id: t.id, state: t.state,
-    local: { address: p.localAddress, port: p.localPort }, remote: { address: p.remoteAddress, port: p.remotePort },
-    passive: t.passive, ageMs: now - t.bornAt, stateMs: now - t.stateSince,
-    recvQ: t.receiveQueue.readable, sendQ: t.sendQueue.length, outOfOrder: t.receiveQueue.outOfOrder,
-    iss: toWire(t.snd.iss), irs: toWire(t.rcv.irs),
-    sndUna: t.relative(t.snd.una, t.snd.iss), sndNxt: t.relative(t.snd.nxt, t.snd.iss), rcvNxt: t.relative(t.rcv.nxt, t.rcv.irs),
-    sndWnd: t.snd.wnd, rcvWnd: t.rcv.wnd, sndWscale: t.snd.wscale, rcvWscale: t.rcv.wscale,
-    timestamps: t.ts.on, sack: t.sackOk, ecn: t.ecn, mss: t.mss, advmss: t.rcv.mss, pmtu: t.snd.pmtu,
-    srtt: t.rtt.hasSample ? t.rtt.srtt : undefined, rttvar: t.rtt.hasSample ? t.rtt.rttvar : undefined,
-    minRtt: Number.isFinite(t.rtt.minRtt) ? t.rtt.minRtt : undefined, rto: t.rtt.rto, backoff: t.rtt.backoff,
-    congestion: t.congestion.name, phase: t.recovery.phase, cwnd: t.cwnd, ssthresh: Number.isFinite(t.ssthresh) ? t.ssthresh : undefined,
-    inFlight: t.flightSize, pipe: t.recovery.pipe, sacked: b.sackedOctets, lost: b.lost.octets,
-    retransOut: retransOut(t), reordering: t.options.dupThresh,
-    segmentsIn: s.segmentsIn, segmentsOut: s.segmentsOut, bytesReceived: s.bytesReceived, bytesSent: s.bytesSent, bytesAcked: s.bytesAcked,
-    retransmits: s.retransmits, bytesRetransmitted: s.bytesRetransmitted, timeouts: s.timeouts, dsackDups: s.dsackDups,
-    outOfOrderIn: s.outOfOrderIn, dupAcksIn: s.dupAcksIn, zeroWindowProbes: s.zeroWindowProbes, keepAliveProbes: s.keepAliveProbes,
-    busyMs: s.busyMs + (t.limitedBy === "none" ? 0 : limitedFor), rwndLimitedMs: s.rwndLimitedMs + (t.limitedBy === "rwnd" ? limitedFor : 0), sndbufLimitedMs: s.sndbufLimitedMs,
-    limitedBy: t.limitedBy, timer: name === undefined ? undefined : { name, inMs: Math.max(0, t.timers.next - now) },
-    lastDataSentMs: since(t.lastDataSentAt), lastDataReceivedMs: since(t.lastDataReceivedAt), lastAckReceivedMs: since(t.lastAckReceivedAt),
-    noDelay: t.noDelay, keepAlive: t.keepAlive, orphan: t.orphan,
+    id: t.id,
+    state: t.state,
+    local: { address: p.localAddress, port: p.localPort },
+    remote: { address: p.remoteAddress, port: p.remotePort },
+    passive: t.passive,
+    ageMs: now - t.bornAt,
+    stateMs: now - t.stateSince,
+    recvQ: t.receiveQueue.readable,
+    sendQ: t.sendQueue.length,
+    outOfOrder: t.receiveQueue.outOfOrder,
+    iss: toWire(t.snd.iss),
+    irs: toWire(t.rcv.irs),
+    sndUna: t.relative(t.snd.una, t.snd.iss),
+    sndNxt: t.relative(t.snd.nxt, t.snd.iss),
+    rcvNxt: t.relative(t.rcv.nxt, t.rcv.irs),
+    sndWnd: t.snd.wnd,
+    rcvWnd: t.rcv.wnd,
+    sndWscale: t.snd.wscale,
+    rcvWscale: t.rcv.wscale,
+    timestamps: t.ts.on,
+    sack: t.sackOk,
+    ecn: t.ecn,
+    mss: t.mss,
+    advmss: t.rcv.mss,
+    pmtu: t.snd.pmtu,
+    srtt: t.rtt.hasSample ? t.rtt.srtt : undefined,
+    rttvar: t.rtt.hasSample ? t.rtt.rttvar : undefined,
+    minRtt: Number.isFinite(t.rtt.minRtt) ? t.rtt.minRtt : undefined,
+    rto: t.rtt.rto,
+    backoff: t.rtt.backoff,
+    congestion: t.congestion.name,
+    phase: t.recovery.phase,
+    cwnd: t.cwnd,
+    ssthresh: Number.isFinite(t.ssthresh) ? t.ssthresh : undefined,
+    inFlight: t.flightSize,
+    pipe: t.recovery.pipe,
+    sacked: b.sackedOctets,
+    lost: b.lost.octets,
+    retransOut: retransOut(t),
+    reordering: t.options.dupThresh,
+    segmentsIn: s.segmentsIn,
+    segmentsOut: s.segmentsOut,
+    bytesReceived: s.bytesReceived,
+    bytesSent: s.bytesSent,
+    bytesAcked: s.bytesAcked,
+    retransmits: s.retransmits,
+    bytesRetransmitted: s.bytesRetransmitted,
+    timeouts: s.timeouts,
+    dsackDups: s.dsackDups,
+    outOfOrderIn: s.outOfOrderIn,
+    dupAcksIn: s.dupAcksIn,
+    zeroWindowProbes: s.zeroWindowProbes,
+    keepAliveProbes: s.keepAliveProbes,
+    busyMs: s.busyMs + (t.limitedBy === "none" ? 0 : limitedFor),
+    rwndLimitedMs: s.rwndLimitedMs + (t.limitedBy === "rwnd" ? limitedFor : 0),
+    sndbufLimitedMs: s.sndbufLimitedMs,
+    limitedBy: t.limitedBy,
+    timer: name === undefined ? undefined : { name, inMs: Math.max(0, t.timers.next - now) },
+    lastDataSentMs: since(t.lastDataSentAt),
+    lastDataReceivedMs: since(t.lastDataReceivedAt),
+    lastAckReceivedMs: since(t.lastAckReceivedAt),
+    noDelay: t.noDelay,
+    keepAlive: t.keepAlive,
+    orphan: t.orphan,
   };
 }
 /** Octets sent again and still in flight. Asked for by people, not by the protocol: it may walk. */

@@ -5,7 +5,8 @@ import { isSynchronized } from "./state.js";
 import type { Tcb } from "./tcb.js";
 
 /** L_LIMIT and U_LIMIT (§3.1): what a peer may make of our timeout. */
-const LOWER = 100_000, UPPER = 24 * 3_600_000;
+const LOWER = 100_000,
+  UPPER = 24 * 3_600_000;
 
 /** The timeout in force; 0 when retransmissions are counted instead (R2). §3.3: only in synchronized states does the option matter. */
 export function userTimeoutOf(t: Tcb): number {

@@ -8,5 +8,7 @@ export class Wake {
   slot = -1;
   previous: Wake | undefined;
   following: Wake | undefined;
-  constructor(tcb: Tcb) { this.tcb = tcb; }
+  constructor(tcb: Tcb) {
+    this.tcb = tcb;
+  }
 }

@@ -2,7 +2,10 @@
 import { parseState, type State } from "../tcp/state.js";
 import type { PeerConnection } from "./record.js";
 
-export interface MatcherResult { readonly pass: boolean; readonly message: () => string }
+export interface MatcherResult {
+  readonly pass: boolean;
+  readonly message: () => string;
+}
 
 /** The three matchers, typed for `expect(peer.connections[0])`. */
 export interface GlassMatchers<R = unknown> {
@@ -21,12 +24,21 @@ export const matchers = {
     return { pass, message: () => `connection ${conn.id} ${pass ? "went" : "did not go"} through ${states.join(" → ")}; it went ${conn.path}${endOf(conn)}` };
   },
   toHaveRetransmitted(conn: PeerConnection, times?: number): MatcherResult {
-    const n = conn.retransmits, pass = times === undefined ? n > 0 : n === times;
-    return { pass, message: () => `connection ${conn.id} retransmitted ${n} times, ${pass ? "not " : ""}expected ${times ?? "at least 1"}; it went ${conn.path}${endOf(conn)}` };
+    const n = conn.retransmits,
+      pass = times === undefined ? n > 0 : n === times;
+    return {
+      pass,
+      message: () =>
+        `connection ${conn.id} retransmitted ${n} times, ${pass ? "not " : ""}expected ${times ?? "at least 1"}; it went ${conn.path}${endOf(conn)}`,
+    };
   },
   toHaveBeenReset(conn: PeerConnection, by?: "peer" | "us"): MatcherResult {
     const pass = by === "peer" ? conn.resetsIn > 0 : by === "us" ? conn.resetsOut > 0 : conn.resetsIn + conn.resetsOut > 0;
-    return { pass, message: () => `connection ${conn.id} was ${pass ? "" : "not "}reset${by === undefined ? "" : ` by ${by}`} (RSTs in ${conn.resetsIn}, out ${conn.resetsOut}); it went ${conn.path}${endOf(conn)}` };
+    return {
+      pass,
+      message: () =>
+        `connection ${conn.id} was ${pass ? "" : "not "}reset${by === undefined ? "" : ` by ${by}`} (RSTs in ${conn.resetsIn}, out ${conn.resetsOut}); it went ${conn.path}${endOf(conn)}`,
+    };
   },
 };
 

@@ -8,7 +8,8 @@ import koffi from "koffi";
 import { NetDevice } from "../device/netdevice.js";
 
 const CLONE_NEWNET = 0x40000000;
-const CAP_NET_ADMIN = 12n, CAP_SYS_ADMIN = 21n;
+const CAP_NET_ADMIN = 12n,
+  CAP_SYS_ADMIN = 21n;
 
 /** Where a peer's interface is made: in a namespace of its own, or where the process is (a container that has none else). */
 export type Where = "own" | "here";
@@ -43,15 +44,23 @@ export function peerMissing(where: Where = "own"): string | undefined {
 const said = new Set<string>();
 
 export function lacking(where: Where): PeerUnavailable | undefined {
-  if (process.platform !== "linux") return new PeerUnavailable(`a peer for kernel sockets needs Linux, this is ${process.platform}`, 'use createPeer({ link: "memory" }), or a Linux container');
+  if (process.platform !== "linux")
+    return new PeerUnavailable(
+      `a peer for kernel sockets needs Linux, this is ${process.platform}`,
+      'use createPeer({ link: "memory" }), or a Linux container',
+    );
   try {
     closeSync(openSync("/dev/net/tun", "r+"));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    return new PeerUnavailable(`/dev/net/tun cannot be opened: ${code}`, code === "EACCES" ? "sudo chmod a+rw /dev/net/tun (most systems have it so)" : "in Docker: --device /dev/net/tun; on a host: sudo modprobe tun");
+    return new PeerUnavailable(
+      `/dev/net/tun cannot be opened: ${code}`,
+      code === "EACCES" ? "sudo chmod a+rw /dev/net/tun (most systems have it so)" : "in Docker: --device /dev/net/tun; on a host: sudo modprobe tun",
+    );
   }
   if (!capable(CAP_NET_ADMIN)) return new PeerUnavailable("making a network interface needs CAP_NET_ADMIN", "without root: unshare -Urn npx vitest run");
-  if (where === "own" && !capable(CAP_SYS_ADMIN)) return new PeerUnavailable("a network namespace of its own needs CAP_SYS_ADMIN", 'in Docker with NET_ADMIN alone: createPeer({ namespace: "here" })');
+  if (where === "own" && !capable(CAP_SYS_ADMIN))
+    return new PeerUnavailable("a network namespace of its own needs CAP_SYS_ADMIN", 'in Docker with NET_ADMIN alone: createPeer({ namespace: "here" })');
   return undefined;
 }
 
@@ -78,11 +87,12 @@ export function enter(): () => void {
   }
   let left = false;
   return () => {
-    if (left || (left = true, --users > 0) || home === undefined) return;
+    if (left || ((left = true), --users > 0) || home === undefined) return;
     libc("setns", ["int", "int"])(home, CLONE_NEWNET);
     closeSync(home);
     home = undefined;
   };
 }
 
-const libc = (name: string, parameters: string[]): ((...args: number[]) => number) => koffi.load(null).func(name, "int", parameters) as (...args: number[]) => number;
+const libc = (name: string, parameters: string[]): ((...args: number[]) => number) =>
+  koffi.load(null).func(name, "int", parameters) as (...args: number[]) => number;

@@ -98,7 +98,14 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const [hostAddress, address] = [`10.77.${n}.1`, `10.77.${n}.2`];
   try {
     const device = openTun({ name: `glass${n}`, host: `${hostAddress}/24`, mtu: options.mtu ?? 1500, offload: options.offload ?? "auto" });
-    return assemble(new Rig({ device, addresses: [address], seed: options.seed ?? 1, ...(options.tcp === undefined ? {} : { options: options.tcp }) }), { address, hostAddress, options, behaviour, specs, after: leave });
+    return assemble(new Rig({ device, addresses: [address], seed: options.seed ?? 1, ...(options.tcp === undefined ? {} : { options: options.tcp }) }), {
+      address,
+      hostAddress,
+      options,
+      behaviour,
+      specs,
+      after: leave,
+    });
   } catch (error) {
     leave();
     throw error;
@@ -150,23 +157,37 @@ function assemble(rig: Rig, parts: Parts): Peer {
       const mine = (): FaultInfo[] => rig.faults.list().filter((f) => ids.includes(f.id));
       return {
         ids,
-        get hits() { return mine().reduce((sum, f) => sum + f.hits, 0); },
-        get held() { return mine().reduce((sum, f) => sum + f.held, 0); },
-        remove: () => { for (const id of ids) rig.faults.remove(id); },
+        get hits() {
+          return mine().reduce((sum, f) => sum + f.hits, 0);
+        },
+        get held() {
+          return mine().reduce((sum, f) => sum + f.held, 0);
+        },
+        remove: () => {
+          for (const id of ids) rig.faults.remove(id);
+        },
         release: () => ids.reduce((sum, id) => sum + rig.faults.release(id), 0),
       };
     },
-    get faults() { return rig.faults.list(); },
+    get faults() {
+      return rig.faults.list();
+    },
     release: (id) => rig.faults.release(id),
-    clear: () => { rig.faults.clear(); },
+    clear: () => {
+      rig.faults.clear();
+    },
     behave: (text) => behave(parseBehaviour(text)),
-    get behaviour() { return service === undefined ? "none" : formatBehaviour(service.behaviour); },
-    get net() { return net ??= createNet(rig.stack, { now: () => rig.clock.now() }); },
+    get behaviour() {
+      return service === undefined ? "none" : formatBehaviour(service.behaviour);
+    },
+    get net() {
+      return (net ??= createNet(rig.stack, { now: () => rig.clock.now() }));
+    },
     get client() {
       if (parts.client === undefined) throw new TypeError('peer.client is there only with link: "memory"; with a kernel link use node:net');
       return parts.client;
     },
-    close: () => closed ??= end(rig, parts.after),
+    close: () => (closed ??= end(rig, parts.after)),
     [Symbol.asyncDispose]: () => peer.close(),
   };
   for (const spec of parts.specs) peer.fault(spec);

@@ -36,16 +36,26 @@ export class PeerConnection {
     this.#now = now;
   }
 
-  get state(): State { return this.states.at(-1) as State; }
+  get state(): State {
+    return this.states.at(-1) as State;
+  }
   /** STATUS of the core; undefined when it is gone. */
-  get status(): Status | undefined { return this.#live()?.status(this.#now() as never); }
+  get status(): Status | undefined {
+    return this.#live()?.status(this.#now() as never);
+  }
   /** The core's connection itself, to close, abort or read by hand. */
-  get raw(): Connection | undefined { return this.#live(); }
+  get raw(): Connection | undefined {
+    return this.#live();
+  }
 
   /** Resolves when it enters (or has entered) the state. Rejects after `timeoutMs` (5000) with where it stands. */
-  reached(state: State, timeoutMs = 5000): Promise<this> { return this.until(() => this.states.includes(state), `reached ${state}`, timeoutMs); }
+  reached(state: State, timeoutMs = 5000): Promise<this> {
+    return this.until(() => this.states.includes(state), `reached ${state}`, timeoutMs);
+  }
   /** Resolves when it has ended. */
-  ended(timeoutMs = 5000): Promise<this> { return this.until(() => this.closedBy !== undefined, "ended", timeoutMs); }
+  ended(timeoutMs = 5000): Promise<this> {
+    return this.until(() => this.closedBy !== undefined, "ended", timeoutMs);
+  }
   /** Resolves when `holds` does; looked at after each event of the connection. */
   until(holds: (conn: this) => boolean, what = "came that far", timeoutMs = 5000): Promise<this> {
     if (holds(this)) return Promise.resolve(this);
@@ -63,12 +73,16 @@ export class PeerConnection {
       this.#waiting.push(look);
     });
   }
-  get path(): string { return this.states.join(" → "); }
+  get path(): string {
+    return this.states.join(" → ");
+  }
 
   take(event: TcpEvent): void {
     this.events.push(event);
     switch (event.kind) {
-      case "transition": this.states.push(event.to); break;
+      case "transition":
+        this.states.push(event.to);
+        break;
       case "closed":
         this.closedBy = event.by;
         this.retransmits = Math.max(this.retransmits, event.retransmits);
@@ -80,7 +94,9 @@ export class PeerConnection {
       case "segment":
         if (event.retransmission) this.retransmits++;
         break;
-      case "fault": this.faults++; break;
+      case "fault":
+        this.faults++;
+        break;
       default:
     }
     for (const look of [...this.#waiting]) look();
@@ -103,7 +119,9 @@ export class Recorder implements Observer {
     this.#now = now;
   }
 
-  wants(kind: EventKind): boolean { return KINDS.has(kind); }
+  wants(kind: EventKind): boolean {
+    return KINDS.has(kind);
+  }
 
   event(event: TcpEvent): void {
     if (this.events.push(event) > KEEP) this.events.splice(0, KEEP / 10);

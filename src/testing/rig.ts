@@ -49,12 +49,19 @@ export class Rig {
     const dice = options.seed === undefined ? undefined : seeded(options.seed);
     const random = (): number => (dice === undefined ? (randomFillSync(new Uint32Array(1))[0] as number) : Math.floor(dice() * 2 ** 32));
     this.stack = new Stack({
-      addresses: options.addresses, mtu: device.mtu, random, limits: { memory: MEMORY, ...options.limits },
-      secret: Uint32Array.from({ length: 4 }, random), now: this.clock.now(),
+      addresses: options.addresses,
+      mtu: device.mtu,
+      random,
+      limits: { memory: MEMORY, ...options.limits },
+      secret: Uint32Array.from({ length: 4 }, random),
+      now: this.clock.now(),
       ...(options.synCookies === undefined ? {} : { synCookies: options.synCookies }),
       ...(options.options === undefined ? {} : { options: options.options }),
     });
-    this.recorder = new Recorder((id) => this.stack.connection(id), () => this.clock.now());
+    this.recorder = new Recorder(
+      (id) => this.stack.connection(id),
+      () => this.clock.now(),
+    );
     this.stack.addObserver(this.recorder);
     this.#driver = drive(device, this.stack, this.clock, options.onFailure);
   }

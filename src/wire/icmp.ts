@@ -4,8 +4,16 @@ import { IPV4_HEADER, readInt32, readUint16, writeInt32, writeUint16 } from "./i
 import type { Memory } from "./memory.js";
 import type { WireRule } from "./rules.js";
 
-export const ICMP_ECHO_REPLY = 0, ICMP_UNREACHABLE = 3, ICMP_SOURCE_QUENCH = 4, ICMP_REDIRECT = 5, ICMP_ECHO_REQUEST = 8, ICMP_TIME_EXCEEDED = 11, ICMP_PARAMETER_PROBLEM = 12;
-export const UNREACHABLE_PROTOCOL = 2, UNREACHABLE_PORT = 3, UNREACHABLE_FRAGMENTATION_NEEDED = 4;
+export const ICMP_ECHO_REPLY = 0,
+  ICMP_UNREACHABLE = 3,
+  ICMP_SOURCE_QUENCH = 4,
+  ICMP_REDIRECT = 5,
+  ICMP_ECHO_REQUEST = 8,
+  ICMP_TIME_EXCEEDED = 11,
+  ICMP_PARAMETER_PROBLEM = 12;
+export const UNREACHABLE_PROTOCOL = 2,
+  UNREACHABLE_PORT = 3,
+  UNREACHABLE_FRAGMENTATION_NEEDED = 4;
 const ICMP_HEADER = 8;
 
 /** An ICMP message; for errors also the TCP header that it quotes (the first 8 octets of it: RFC 792). */
@@ -37,7 +45,8 @@ export function parseIcmp(memory: Memory, offset: number, length: number, out: I
   out.quoted = false;
   if (!isIcmpError(out.type)) return undefined;
   if (out.type === ICMP_UNREACHABLE && out.code === UNREACHABLE_FRAGMENTATION_NEEDED) out.mtu = readUint16(b, offset + 6);
-  const q = offset + ICMP_HEADER, room = length - ICMP_HEADER;
+  const q = offset + ICMP_HEADER,
+    room = length - ICMP_HEADER;
   if (room < IPV4_HEADER || (b[q] as number) >> 4 !== 4) return undefined;
   const headerLength = ((b[q] as number) & 15) << 2;
   // A fragment other than the first quotes no ports.

@@ -7,7 +7,10 @@ export const PROTOCOL_TCP = 6;
 export const IPV4_HEADER = 20;
 
 /** ECN field of the IP header (RFC 3168 §5). */
-export const NOT_ECT = 0, ECT_1 = 1, ECT_0 = 2, CE = 3;
+export const NOT_ECT = 0,
+  ECT_1 = 1,
+  ECT_0 = 2,
+  CE = 3;
 
 /** A parsed header; one instance is filled again and again. */
 export class Ipv4Header {
@@ -55,7 +58,17 @@ export function parseIpv4(b: Uint8Array, offset: number, length: number, out: Ip
  * Writes a 20-octet header with DF set and its checksum. RFC 6864 §4.1: an atomic datagram's ID means nothing, so it is
  * 0 unless given.
  */
-export function emitIpv4(b: Uint8Array, offset: number, totalLength: number, tos: number, ttl: number, protocol: number, source: number, destination: number, identification = 0): void {
+export function emitIpv4(
+  b: Uint8Array,
+  offset: number,
+  totalLength: number,
+  tos: number,
+  ttl: number,
+  protocol: number,
+  source: number,
+  destination: number,
+  identification = 0,
+): void {
   b[offset] = 0x45;
   b[offset + 1] = tos;
   b[offset + 2] = totalLength >> 8;
@@ -104,7 +117,11 @@ export function parseAddress(text: string): number | undefined {
 export const formatAddress = (a: number): string => `${a >>> 24}.${(a >>> 16) & 255}.${(a >>> 8) & 255}.${a & 255}`;
 
 /** A block of addresses in CIDR notation. */
-export interface Prefix { readonly address: number; readonly mask: number; readonly bits: number }
+export interface Prefix {
+  readonly address: number;
+  readonly mask: number;
+  readonly bits: number;
+}
 
 /** "10.77.0.2" (one address) or "10.77.0.0/24"; undefined if neither. */
 export function parsePrefix(text: string): Prefix | undefined {

@@ -2,7 +2,14 @@
 import type { Memory } from "./memory.js";
 
 /** Control bits. */
-export const FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128;
+export const FIN = 1,
+  SYN = 2,
+  RST = 4,
+  PSH = 8,
+  ACK = 16,
+  URG = 32,
+  ECE = 64,
+  CWR = 128;
 
 export class Segment {
   sourcePort = 0;
@@ -42,12 +49,25 @@ export class Segment {
   gsoSize = 0;
 
   /** SEG.LEN: text, SYN and FIN. */
-  get length(): number { return this.textLength + ((this.ctl & SYN) >> 1) + (this.ctl & FIN); }
+  get length(): number {
+    return this.textLength + ((this.ctl & SYN) >> 1) + (this.ctl & FIN);
+  }
   /** TCP segments that this one stands for. */
-  get segments(): number { return this.gsoSize > 0 && this.textLength > this.gsoSize ? Math.ceil(this.textLength / this.gsoSize) : 1; }
+  get segments(): number {
+    return this.gsoSize > 0 && this.textLength > this.gsoSize ? Math.ceil(this.textLength / this.gsoSize) : 1;
+  }
 }
 
-const LETTERS: readonly (readonly [number, string])[] = [[SYN, "S"], [FIN, "F"], [RST, "R"], [PSH, "P"], [URG, "U"], [ECE, "E"], [CWR, "W"], [ACK, "."]];
+const LETTERS: readonly (readonly [number, string])[] = [
+  [SYN, "S"],
+  [FIN, "F"],
+  [RST, "R"],
+  [PSH, "P"],
+  [URG, "U"],
+  [ECE, "E"],
+  [CWR, "W"],
+  [ACK, "."],
+];
 const FORMATTED = Array.from({ length: 256 }, (_, ctl) => LETTERS.map(([bit, letter]) => (ctl & bit ? letter : "")).join(""));
 /** Control bits as tcpdump writes them: "S", "S.", "F.", "P.", ".", "R". */
 export const formatCtl = (ctl: number): string => FORMATTED[ctl & 255] as string;

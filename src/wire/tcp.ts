@@ -6,13 +6,28 @@ import type { WireRule } from "./rules.js";
 import { type Segment, SYN } from "./segment.js";
 
 export const TCP_HEADER = 20;
-const KIND_END = 0, KIND_NOP = 1, KIND_MSS = 2, KIND_WSCALE = 3, KIND_SACK_OK = 4, KIND_SACK = 5, KIND_TIMESTAMPS = 8, KIND_UTO = 28;
+const KIND_END = 0,
+  KIND_NOP = 1,
+  KIND_MSS = 2,
+  KIND_WSCALE = 3,
+  KIND_SACK_OK = 4,
+  KIND_SACK = 5,
+  KIND_TIMESTAMPS = 8,
+  KIND_UTO = 28;
 
 /**
  * Reads the segment of `length` octets at `offset`; `trusted` skips the checksum (the kernel vouches for it).
  * @returns why it must be dropped, or undefined
  */
-export function parseTcp(memory: Memory, offset: number, length: number, source: number, destination: number, trusted: boolean, out: Segment): WireRule | undefined {
+export function parseTcp(
+  memory: Memory,
+  offset: number,
+  length: number,
+  source: number,
+  destination: number,
+  trusted: boolean,
+  out: Segment,
+): WireRule | undefined {
   const b = memory.bytes;
   if (length < TCP_HEADER) return "tcp-short";
   const headerLength = ((b[offset + 12] as number) >> 4) << 2;
@@ -50,14 +65,23 @@ function parseOptions(b: Uint8Array, from: number, end: number, out: Segment): W
   for (let i = from; i < end; ) {
     const kind = b[i];
     if (kind === KIND_END) return undefined;
-    if (kind === KIND_NOP) { i++; continue; }
+    if (kind === KIND_NOP) {
+      i++;
+      continue;
+    }
     if (i + 1 >= end) return "9293-MUST-7";
     const len = b[i + 1] as number;
     if (len < 2 || i + len > end) return "9293-MUST-7";
     switch (kind) {
-      case KIND_MSS: if (len === 4 && syn) out.mss = readUint16(b, i + 2); break;
-      case KIND_WSCALE: if (len === 3 && syn) out.windowScale = b[i + 2] as number; break;
-      case KIND_SACK_OK: if (len === 2 && syn) out.sackPermitted = true; break;
+      case KIND_MSS:
+        if (len === 4 && syn) out.mss = readUint16(b, i + 2);
+        break;
+      case KIND_WSCALE:
+        if (len === 3 && syn) out.windowScale = b[i + 2] as number;
+        break;
+      case KIND_SACK_OK:
+        if (len === 2 && syn) out.sackPermitted = true;
+        break;
       case KIND_SACK:
         if ((len - 2) % 8 === 0 && !syn) {
           const n = Math.min(4, (len - 2) >> 3);
@@ -66,10 +90,17 @@ function parseOptions(b: Uint8Array, from: number, end: number, out: Segment): W
         }
         break;
       case KIND_TIMESTAMPS:
-        if (len === 10) { out.hasTimestamps = true; out.tsVal = readInt32(b, i + 2); out.tsEcr = readInt32(b, i + 6); }
+        if (len === 10) {
+          out.hasTimestamps = true;
+          out.tsVal = readInt32(b, i + 2);
+          out.tsEcr = readInt32(b, i + 6);
+        }
         break;
       case KIND_UTO:
-        if (len === 4) { const v = readUint16(b, i + 2); out.userTimeoutMs = (v & 0x7fff) * (v & 0x8000 ? 60_000 : 1000); }
+        if (len === 4) {
+          const v = readUint16(b, i + 2);
+          out.userTimeoutMs = (v & 0x7fff) * (v & 0x8000 ? 60_000 : 1000);
+        }
         break;
       default:
     }
@@ -142,31 +173,47 @@ export function emitTcp(b: Uint8Array, offset: number, h: SegmentHeader): number
   writeUint16(b, offset + 18, h.urgentPointer);
   let i = offset + TCP_HEADER;
   if (h.mss > 0) {
-    b[i] = KIND_MSS; b[i + 1] = 4;
+    b[i] = KIND_MSS;
+    b[i + 1] = 4;
     writeUint16(b, i + 2, h.mss);
     i += 4;
   }
   if (h.sackPermitted) {
-    if (!h.hasTimestamps) { b[i++] = KIND_NOP; b[i++] = KIND_NOP; }
-    b[i++] = KIND_SACK_OK; b[i++] = 2;
-  } else if (h.hasTimestamps) { b[i++] = KIND_NOP; b[i++] = KIND_NOP; }
+    if (!h.hasTimestamps) {
+      b[i++] = KIND_NOP;
+      b[i++] = KIND_NOP;
+    }
+    b[i++] = KIND_SACK_OK;
+    b[i++] = 2;
+  } else if (h.hasTimestamps) {
+    b[i++] = KIND_NOP;
+    b[i++] = KIND_NOP;
+  }
   if (h.hasTimestamps) {
-    b[i] = KIND_TIMESTAMPS; b[i + 1] = 10;
+    b[i] = KIND_TIMESTAMPS;
+    b[i + 1] = 10;
     writeInt32(b, i + 2, h.tsVal);
     writeInt32(b, i + 6, h.tsEcr);
     i += 10;
   }
   if (h.windowScale >= 0) {
-    b[i] = KIND_NOP; b[i + 1] = KIND_WSCALE; b[i + 2] = 3; b[i + 3] = h.windowScale;
+    b[i] = KIND_NOP;
+    b[i + 1] = KIND_WSCALE;
+    b[i + 2] = 3;
+    b[i + 3] = h.windowScale;
     i += 4;
   }
   if (h.userTimeoutSeconds > 0) {
-    b[i] = KIND_UTO; b[i + 1] = 4;
+    b[i] = KIND_UTO;
+    b[i + 1] = 4;
     writeUint16(b, i + 2, h.userTimeoutSeconds > 0x7fff ? 0x8000 | Math.min(0x7fff, Math.round(h.userTimeoutSeconds / 60)) : h.userTimeoutSeconds);
     i += 4;
   }
   if (h.sackCount > 0) {
-    b[i] = KIND_NOP; b[i + 1] = KIND_NOP; b[i + 2] = KIND_SACK; b[i + 3] = 2 + 8 * h.sackCount;
+    b[i] = KIND_NOP;
+    b[i + 1] = KIND_NOP;
+    b[i + 2] = KIND_SACK;
+    b[i + 3] = 2 + 8 * h.sackCount;
     i += 4;
     for (let k = 0; k < 2 * h.sackCount; k++, i += 4) writeInt32(b, i, h.sackEdges[k] as number);
   }
@@ -178,7 +225,16 @@ export function emitTcp(b: Uint8Array, offset: number, h: SegmentHeader): number
  * Writes the checksum of a header at `offset`. `textSum` is the folded sum of the text; with `partial` only the folded
  * pseudo-header sum goes in, for a device that completes it.
  */
-export function finishChecksum(b: Uint8Array, offset: number, headerLength: number, textLength: number, source: number, destination: number, textSum: number, partial: boolean): void {
+export function finishChecksum(
+  b: Uint8Array,
+  offset: number,
+  headerLength: number,
+  textLength: number,
+  source: number,
+  destination: number,
+  textSum: number,
+  partial: boolean,
+): void {
   let sum = pseudoHeaderSum(source, destination, PROTOCOL_TCP, headerLength + textLength);
   if (partial) sum = fold(sum);
   else sum = ~fold(sumHeader(b, offset, headerLength, sum + textSum));

@@ -57,9 +57,11 @@ class Block implements Memory {
 
   sum(offset: number, length: number): number {
     const bytes = this.bytes;
-    if (offset < 0 || length < 0 || offset + length > bytes.length) throw new RangeError(`octets ${offset} + ${length} are outside the block of ${bytes.length}`);
+    if (offset < 0 || length < 0 || offset + length > bytes.length)
+      throw new RangeError(`octets ${offset} + ${length} are outside the block of ${bytes.length}`);
     // RFC 1071 §2(B): the sum is the same in either byte order, up to swapping its own two octets. Here it is little-endian.
-    let sum = 0, at = offset;
+    let sum = 0,
+      at = offset;
     const end = offset + length;
     if (length >= SIMD_FROM) {
       if (this.#simd !== undefined) {
@@ -69,7 +71,8 @@ class Block implements Memory {
       } else if (LITTLE_ENDIAN) {
         const odd = (bytes.byteOffset + at) & 1;
         let word = (bytes.byteOffset + at + odd) >> 1;
-        const words = this.#words, last = word + ((length - odd) >> 1);
+        const words = this.#words,
+          last = word + ((length - odd) >> 1);
         for (; word < last; word++) sum += words[word] as number;
         if (odd === 1) {
           // From the second octet on each word stands the other way round.
@@ -120,39 +123,108 @@ function compile(engine: Wasm): object | null {
 function assemble(): Uint8Array {
   const unsigned = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...unsigned(n >>> 7)]);
   const signed = (n: number): number[] => {
-    const low = n & 127, rest = n >> 7;
+    const low = n & 127,
+      rest = n >> 7;
     return (rest === 0 && (low & 64) === 0) || (rest === -1 && (low & 64) !== 0) ? [low] : [low | 128, ...signed(rest)];
   };
   const section = (id: number, body: readonly number[]): number[] => [id, ...unsigned(body.length), ...body];
   const name = (text: string): number[] => [text.length, ...Array.from(text, (c) => c.charCodeAt(0))];
 
-  const I32 = 0x7f, I64 = 0x7e, V128 = 0x7b;
-  const FROM = 0, TO = 1, LAP = 2, TOTAL = 3, EVEN = 4, ODD = 5;
-  const get = (local: number): number[] => [0x20, local], set = (local: number): number[] => [0x21, local], tee = (local: number): number[] => [0x22, local];
-  const i32 = (n: number): number[] => [0x41, ...signed(n)], i64 = (n: number): number[] => [0x42, ...signed(n)];
+  const I32 = 0x7f,
+    I64 = 0x7e,
+    V128 = 0x7b;
+  const FROM = 0,
+    TO = 1,
+    LAP = 2,
+    TOTAL = 3,
+    EVEN = 4,
+    ODD = 5;
+  const get = (local: number): number[] => [0x20, local],
+    set = (local: number): number[] => [0x21, local],
+    tee = (local: number): number[] => [0x22, local];
+  const i32 = (n: number): number[] => [0x41, ...signed(n)],
+    i64 = (n: number): number[] => [0x42, ...signed(n)];
   const v128 = (op: number, ...more: number[]): number[] => [0xfd, ...unsigned(op), ...more];
   const load = (ahead: number): number[] => [...get(FROM), ...v128(0, 0, ...unsigned(ahead))];
-  const pairs = v128(0x7f), addLanes = v128(0xae), zero = v128(12, ...new Array<number>(16).fill(0));
-  const accumulate = (into: number, first: number): number[] => [...get(into), ...load(first), ...pairs, ...addLanes, ...load(first + 16), ...pairs, ...addLanes, ...set(into)];
+  const pairs = v128(0x7f),
+    addLanes = v128(0xae),
+    zero = v128(12, ...new Array<number>(16).fill(0));
+  const accumulate = (into: number, first: number): number[] => [
+    ...get(into),
+    ...load(first),
+    ...pairs,
+    ...addLanes,
+    ...load(first + 16),
+    ...pairs,
+    ...addLanes,
+    ...set(into),
+  ];
   const lane = (from: number, n: number): number[] => [...get(from), ...v128(27, n), 0xad]; // extract_lane, i64.extend_i32_u
 
   const body = [
-    0x02, 0x40, 0x03, 0x40, //                                                block, loop over laps
-    ...get(FROM), ...get(TO), 0x4f, 0x0d, 1, //                                 from >= to: leave
-    ...zero, ...set(EVEN), ...zero, ...set(ODD),
-    ...get(FROM), ...i32(1 << 20), 0x6a, ...tee(LAP), ...get(TO), //            lap = min(from + 1 MiB, to)
-    ...get(LAP), ...get(TO), 0x49, 0x1b, ...set(LAP),
-    0x03, 0x40, //                                                              loop over 64 octets
-    ...accumulate(EVEN, 0), ...accumulate(ODD, 32),
-    ...get(FROM), ...i32(64), 0x6a, ...tee(FROM), ...get(LAP), 0x49, 0x0d, 0, 0x0b,
-    ...get(TOTAL), ...[0, 1, 2, 3].flatMap((n) => [...lane(EVEN, n), 0x7c, ...lane(ODD, n), 0x7c]), ...set(TOTAL),
-    0x0c, 0, 0x0b, 0x0b,
-    ...get(TOTAL), ...i64(0xffff), 0x83, ...get(TOTAL), ...i64(16), 0x88, 0x7c, 0xa7, // fold once: fits 32 bits
+    0x02,
+    0x40,
+    0x03,
+    0x40, //                                                block, loop over laps
+    ...get(FROM),
+    ...get(TO),
+    0x4f,
+    0x0d,
+    1, //                                 from >= to: leave
+    ...zero,
+    ...set(EVEN),
+    ...zero,
+    ...set(ODD),
+    ...get(FROM),
+    ...i32(1 << 20),
+    0x6a,
+    ...tee(LAP),
+    ...get(TO), //            lap = min(from + 1 MiB, to)
+    ...get(LAP),
+    ...get(TO),
+    0x49,
+    0x1b,
+    ...set(LAP),
+    0x03,
+    0x40, //                                                              loop over 64 octets
+    ...accumulate(EVEN, 0),
+    ...accumulate(ODD, 32),
+    ...get(FROM),
+    ...i32(64),
+    0x6a,
+    ...tee(FROM),
+    ...get(LAP),
+    0x49,
+    0x0d,
+    0,
+    0x0b,
+    ...get(TOTAL),
+    ...[0, 1, 2, 3].flatMap((n) => [...lane(EVEN, n), 0x7c, ...lane(ODD, n), 0x7c]),
+    ...set(TOTAL),
+    0x0c,
+    0,
+    0x0b,
+    0x0b,
+    ...get(TOTAL),
+    ...i64(0xffff),
+    0x83,
+    ...get(TOTAL),
+    ...i64(16),
+    0x88,
+    0x7c,
+    0xa7, // fold once: fits 32 bits
     0x0b,
   ];
   const code = [3, 1, I32, 1, I64, 2, V128, ...body];
   return new Uint8Array([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, [1, 0x60, 2, I32, I32, 1, I32]),
     ...section(2, [1, ...name("glass"), ...name("memory"), 2, 0, 1]),
     ...section(3, [1, 0]),

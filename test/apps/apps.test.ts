@@ -11,7 +11,9 @@ import { dial, text, useWorlds, WORLDS } from "../sockets/support/worlds.js";
 useWorlds();
 
 const running: RunningService[] = [];
-afterEach(async () => { for (const service of running.splice(0)) await service.close(); });
+afterEach(async () => {
+  for (const service of running.splice(0)) await service.close();
+});
 
 describe.each(WORLDS)("$title: services", (world) => {
   const start = async (name: string): Promise<number> => {
@@ -19,11 +21,20 @@ describe.each(WORLDS)("$title: services", (world) => {
     running.push(service);
     return service.port;
   };
-  const get = async (port: number, path: string, options: { method?: string; headers?: Record<string, string>; body?: Buffer } = {}): Promise<{ status: number; headers: Record<string, unknown>; body: Buffer; socket: AddressInfo }> =>
+  const get = async (
+    port: number,
+    path: string,
+    options: { method?: string; headers?: Record<string, string>; body?: Buffer } = {},
+  ): Promise<{ status: number; headers: Record<string, unknown>; body: Buffer; socket: AddressInfo }> =>
     new Promise((resolve, reject) => {
       const req = request({ path, method: options.method ?? "GET", headers: options.headers, createConnection: () => dial(world, port) }, (response) => {
         const chunks: Buffer[] = [];
-        response.on("data", (c) => chunks.push(c)).on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks), socket: req.socket?.address() as AddressInfo })).on("error", reject);
+        response
+          .on("data", (c) => chunks.push(c))
+          .on("end", () =>
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks), socket: req.socket?.address() as AddressInfo }),
+          )
+          .on("error", reject);
       });
       req.on("error", reject);
       req.end(options.body);
@@ -55,11 +66,13 @@ describe.each(WORLDS)("$title: services", (world) => {
   test("chargen sends the pattern of RFC 864 for as long as it is read", async () => {
     const client = dial(world, await start("chargen"));
     let n = 0;
-    const want = 3 * (1 << 20), expected = pattern(CYCLE);
+    const want = 3 * (1 << 20),
+      expected = pattern(CYCLE);
     await new Promise<void>((resolve) => {
       client.on("data", (chunk: Buffer) => {
-        for (let at = 0; at < chunk.length;) {
-          const from = (n + at) % CYCLE, length = Math.min(chunk.length - at, CYCLE - from);
+        for (let at = 0; at < chunk.length; ) {
+          const from = (n + at) % CYCLE,
+            length = Math.min(chunk.length - at, CYCLE - from);
           if (!chunk.subarray(at, at + length).equals(expected.subarray(from, from + length))) throw new Error(`differs near octet ${n + at}`);
           at += length;
         }

@@ -13,7 +13,10 @@ beforeEach(async () => {
   path = join(dir, "s");
   daemon = new FakeDaemon();
   daemon.listeners = [listenerRow(80, { service: "http" })];
-  daemon.connections = [connectionRow(), connectionRow({ id: 2, state: "TIME-WAIT", remote: { address: "10.77.0.1", port: 5 }, timer: { name: "timeWait", inMs: 4_000 } })];
+  daemon.connections = [
+    connectionRow(),
+    connectionRow({ id: 2, state: "TIME-WAIT", remote: { address: "10.77.0.1", port: 5 }, timer: { name: "timeWait", inMs: 4_000 } }),
+  ];
   server = await serveControl(daemon, path);
 });
 afterEach(async () => {
@@ -22,9 +25,16 @@ afterEach(async () => {
 });
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "", err = "";
-  const stdout = vi.spyOn(process.stdout, "write").mockImplementation((text) => { out += String(text); return true; });
-  const stderr = vi.spyOn(process.stderr, "write").mockImplementation((text) => { err += String(text); return true; });
+  let out = "",
+    err = "";
+  const stdout = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  const stderr = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += String(text);
+    return true;
+  });
   try {
     return { code: await main([argv[0] as string, "--control", path, ...argv.slice(1)]), out, err };
   } finally {
@@ -40,15 +50,24 @@ describe("glasstcp ss", () => {
     expect(out).toMatch(/^ESTAB +0 +0 +10\.77\.0\.2:80 +10\.77\.0\.1:48308 ino:1 sk:1 <->\n\t ts sack cubic /);
   });
   test("state time-wait, as the documentation writes it", async () => {
-    expect((await run("ss", "-tan", "state", "time-wait")).out.split("\n")).toEqual([expect.stringMatching(/^Recv-Q Send-Q/), expect.stringMatching(/^0 +0 +10\.77\.0\.2:80 +10\.77\.0\.1:5$/), ""]);
+    expect((await run("ss", "-tan", "state", "time-wait")).out.split("\n")).toEqual([
+      expect.stringMatching(/^Recv-Q Send-Q/),
+      expect.stringMatching(/^0 +0 +10\.77\.0\.2:80 +10\.77\.0\.1:5$/),
+      "",
+    ]);
   });
   test("ss -tulpn, as fingers type it, shows the listeners; -u alone shows nothing", async () => {
-    expect((await run("ss", "-tulpn")).out).toMatch(/^Netid State .*\ntcp +LISTEN +0 +511 +10\.77\.0\.2:80 +0\.0\.0\.0:\* +users:\(\("http",pid=\d+,fd=0\)\)\n$/);
+    expect((await run("ss", "-tulpn")).out).toMatch(
+      /^Netid State .*\ntcp +LISTEN +0 +511 +10\.77\.0\.2:80 +0\.0\.0\.0:\* +users:\(\("http",pid=\d+,fd=0\)\)\n$/,
+    );
     expect((await run("ss", "-uanH")).out).toBe("");
     expect((await run("netstat", "-tulpn")).out).toMatch(/LISTEN +\d+\/http/);
   });
   test("--json is one object a line", async () => {
-    const rows = (await run("ss", "-a", "--json")).out.trim().split("\n").map((l) => JSON.parse(l) as { state: string });
+    const rows = (await run("ss", "-a", "--json")).out
+      .trim()
+      .split("\n")
+      .map((l) => JSON.parse(l) as { state: string });
     expect(rows.map((r) => r.state)).toEqual(["LISTEN", "ESTABLISHED", "TIME-WAIT"]);
   });
   test("-K aborts what matches, and nothing else", async () => {
@@ -116,7 +135,12 @@ describe("glasstcp trace", () => {
   });
   test("--json gives the log's own lines, filters pass", async () => {
     const [{ out }] = await Promise.all([run("trace", "--json", "--event", "drop", "--count", "2"), emitWhenWatched()]);
-    expect(out.trim().split("\n").map((l) => (JSON.parse(l) as { event: string }).event)).toEqual(["drop", "drop"]);
+    expect(
+      out
+        .trim()
+        .split("\n")
+        .map((l) => (JSON.parse(l) as { event: string }).event),
+    ).toEqual(["drop", "drop"]);
   });
   test("a wrong filter is one line", async () => {
     expect(await run("trace", "--event", "nonsense")).toMatchObject({ code: 1, err: expect.stringMatching(/^glasstcp: "nonsense" is no event/) as string });

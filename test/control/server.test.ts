@@ -63,7 +63,9 @@ describe("the socket file", () => {
 describe("the routes", () => {
   test("curl --unix-socket works on them", async () => {
     await start();
-    const out = await new Promise<string>((resolve, reject) => execFile("curl", ["-s", "--unix-socket", path, "http://localhost/v1/status"], (e, stdout) => (e ? reject(e) : resolve(stdout))));
+    const out = await new Promise<string>((resolve, reject) =>
+      execFile("curl", ["-s", "--unix-socket", path, "http://localhost/v1/status"], (e, stdout) => (e ? reject(e) : resolve(stdout))),
+    );
     expect(JSON.parse(out)).toMatchObject({ tun: { name: "glass0" } });
   });
 
@@ -86,7 +88,10 @@ describe("the routes", () => {
     daemon.connections = Array.from({ length: 5_000 }, (_, i) => connectionRow({ id: i + 1 }));
     const client = await start();
     let turns = 0;
-    const count = (): void => { turns++; again = setImmediate(count); };
+    const count = (): void => {
+      turns++;
+      again = setImmediate(count);
+    };
     let again = setImmediate(count);
     const all = await client.get<SocketsAnswer>("/v1/sockets");
     clearImmediate(again);
@@ -173,7 +178,19 @@ describe("events", () => {
   test("a reader that is too slow loses events, is told how many, and costs no more than its buffer", () => {
     let buffered = 0;
     const written: string[] = [];
-    const reader = new EventReader({}, { write: (t) => { written.push(t); buffered += t.length; return false; }, get writableLength() { return buffered; } });
+    const reader = new EventReader(
+      {},
+      {
+        write: (t) => {
+          written.push(t);
+          buffered += t.length;
+          return false;
+        },
+        get writableLength() {
+          return buffered;
+        },
+      },
+    );
     const line = `${"x".repeat(999)}\n`;
     for (let i = 0; i < 10_000; i++) reader.offer(line);
     reader.drained();

@@ -6,15 +6,42 @@ const parse = (words: ServeWords = {}) => parseConfig(words, "/run/glasstcp.sock
 describe("the configuration of serve", () => {
   test("without a word it is what the documentation says", () => {
     expect(parse()).toEqual({
-      tun: "glass0", host: "10.77.0.1/24", addresses: ["10.77.0.2"], mtu: 1_500, driver: "koffi", offload: "auto",
-      services: [{ name: "echo", port: 7 }, { name: "discard", port: 9 }, { name: "daytime", port: 13 }, { name: "chargen", port: 19 }, { name: "http", port: 80 }],
-      preset: undefined, faults: [], behaviours: [], options: {}, limits: {}, synCookies: "auto", logLevel: "info", logFormat: "auto", logFile: undefined, control: "/run/glasstcp.sock", user: undefined,
-      spinUs: 0, impair: undefined, pcap: undefined, metrics: undefined,
+      tun: "glass0",
+      host: "10.77.0.1/24",
+      addresses: ["10.77.0.2"],
+      mtu: 1_500,
+      driver: "koffi",
+      offload: "auto",
+      services: [
+        { name: "echo", port: 7 },
+        { name: "discard", port: 9 },
+        { name: "daytime", port: 13 },
+        { name: "chargen", port: 19 },
+        { name: "http", port: 80 },
+      ],
+      preset: undefined,
+      faults: [],
+      behaviours: [],
+      options: {},
+      limits: {},
+      synCookies: "auto",
+      logLevel: "info",
+      logFormat: "auto",
+      logFile: undefined,
+      control: "/run/glasstcp.sock",
+      user: undefined,
+      spinUs: 0,
+      impair: undefined,
+      pcap: undefined,
+      metrics: undefined,
     });
   });
 
   test("a service of one's own replaces the default ones; none is none", () => {
-    expect(parse({ service: ["http:8080", "echo"] }).services).toEqual([{ name: "http", port: 8_080 }, { name: "echo", port: undefined }]);
+    expect(parse({ service: ["http:8080", "echo"] }).services).toEqual([
+      { name: "http", port: 8_080 },
+      { name: "echo", port: undefined },
+    ]);
     expect(parse({ service: ["none"] }).services).toEqual([]);
   });
 

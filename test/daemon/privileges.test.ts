@@ -20,10 +20,16 @@ describe("--user", () => {
     ["65534:7", { name: "nobody", uid: 65_534, gid: 7 }],
     ["4711", { name: "4711", uid: 4_711, gid: 4_711 }],
     ["4711:12", { name: "4711:12", uid: 4_711, gid: 12 }],
-  ])("%s", (text, user) => { expect(resolveUser(text, passwd)).toEqual(user); });
+  ])("%s", (text, user) => {
+    expect(resolveUser(text, passwd)).toEqual(user);
+  });
 
-  test.each(["root", "0", "0:5", "alice", "", "broken", "-1"])("%j is refused", (text) => { expect(() => resolveUser(text, passwd)).toThrow(ConfigError); });
-  test("without a passwd file numbers still work", () => { expect(resolveUser("5:6", join(dir, "none"))).toEqual({ name: "5:6", uid: 5, gid: 6 }); });
+  test.each(["root", "0", "0:5", "alice", "", "broken", "-1"])("%j is refused", (text) => {
+    expect(() => resolveUser(text, passwd)).toThrow(ConfigError);
+  });
+  test("without a passwd file numbers still work", () => {
+    expect(resolveUser("5:6", join(dir, "none"))).toEqual({ name: "5:6", uid: 5, gid: 6 });
+  });
 });
 
 test("what the kernel says of a process is read right", () => {

@@ -7,15 +7,23 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 let dir: string;
-beforeEach(() => { dir = mkdtempSync(join(tmpdir(), "glasstcp-end-")); });
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "glasstcp-end-"));
+});
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
 /** Runs `body` in a process with a log of 20,000 lines under way and a daemon whose stop is said by `stop`. */
-async function run(body: string, stop = "async () => {}"): Promise<{ code: number | null; lines: { event: string; n?: number }[]; stderr: string; ms: number }> {
-  const log = join(dir, "log"), script = join(dir, "script.ts");
-  writeFileSync(script, `
+async function run(
+  body: string,
+  stop = "async () => {}",
+): Promise<{ code: number | null; lines: { event: string; n?: number }[]; stderr: string; ms: number }> {
+  const log = join(dir, "log"),
+    script = join(dir, "script.ts");
+  writeFileSync(
+    script,
+    `
     import { Log } from ${source("observe/log.ts")};
     import { untilShutdown } from ${source("daemon/shutdown.ts")};
     const log = new Log({ level: "info", format: "json", to: ${JSON.stringify(log)} });
@@ -25,15 +33,29 @@ async function run(body: string, stop = "async () => {}"): Promise<{ code: numbe
     for (let n = 0; n < 20_000; n++) log.logger.info({ event: "line", n }, "x".repeat(50));
     process.send?.("written");
     setImmediate(() => { ${body} });
-  `);
+  `,
+  );
   const tsx = fileURLToPath(new URL("../../node_modules/tsx/dist/loader.mjs", import.meta.url));
   const start = performance.now();
   const child = spawn(process.execPath, ["--import", tsx, script], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
-  let stderr = "", written = start;
-  child.stderr?.on("data", (c: Buffer) => { stderr += c; });
-  child.once("message", () => { written = performance.now(); });
+  let stderr = "",
+    written = start;
+  child.stderr?.on("data", (c: Buffer) => {
+    stderr += c;
+  });
+  child.once("message", () => {
+    written = performance.now();
+  });
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { code, stderr, ms: performance.now() - written, lines: readFileSync(log, "utf8").trimEnd().split("\n").map((l) => JSON.parse(l) as { event: string; n?: number }) };
+  return {
+    code,
+    stderr,
+    ms: performance.now() - written,
+    lines: readFileSync(log, "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((l) => JSON.parse(l) as { event: string; n?: number }),
+  };
 }
 const numbers = (lines: readonly { event: string; n?: number }[]): (number | undefined)[] => lines.filter((l) => l.event === "line").map((l) => l.n);
 const ALL = Array.from({ length: 20_000 }, (_, n) => n);
@@ -67,7 +89,10 @@ describe("the end comes in time", () => {
     expect(ms).toBeLessThan(1_500);
   });
   test("a second signal ends it at once", async () => {
-    const { code, ms } = await run('process.kill(process.pid, "SIGINT"); setTimeout(() => process.kill(process.pid, "SIGINT"), 100);', "() => new Promise(() => {})");
+    const { code, ms } = await run(
+      'process.kill(process.pid, "SIGINT"); setTimeout(() => process.kill(process.pid, "SIGINT"), 100);',
+      "() => new Promise(() => {})",
+    );
     expect(code).toBe(130);
     expect(ms).toBeLessThan(800);
   });

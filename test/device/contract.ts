@@ -19,7 +19,10 @@ export interface Rig {
 }
 
 /** The device's own address and the far end's, and their ports, in every rig. */
-export const OURS = "10.77.0.2", THEIRS = "10.77.0.1", OUR_PORT = 4000, THEIR_PORT = 4001;
+export const OURS = "10.77.0.2",
+  THEIRS = "10.77.0.1",
+  OUR_PORT = 4000,
+  THEIR_PORT = 4001;
 
 export function deviceContract(name: string, make: () => Rig | Promise<Rig>): void {
   describe(`the contract of a device: ${name}`, () => {
@@ -32,18 +35,29 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
 
     /** Starts the device and gathers the datagrams that arrive, until told to stop. */
     function listen(device: Device): { got: Packet[]; failures: DeviceFailure[]; until(count: number): Promise<Packet[]> } {
-      const got: Packet[] = [], failures: DeviceFailure[] = [];
+      const got: Packet[] = [],
+        failures: DeviceFailure[] = [];
       let look = (): void => {};
       device.start({
         readable: () => {
           for (let n = device.read(); n > 0; n = device.read()) got.push(...datagrams(device, n));
           look();
         },
-        failed: (failure) => { failures.push(failure); look(); },
+        failed: (failure) => {
+          failures.push(failure);
+          look();
+        },
       });
       return {
-        got, failures,
-        until: (count) => new Promise((resolve) => { look = () => { if (got.length >= count) resolve(got); }; look(); }),
+        got,
+        failures,
+        until: (count) =>
+          new Promise((resolve) => {
+            look = () => {
+              if (got.length >= count) resolve(got);
+            };
+            look();
+          }),
       };
     }
 
@@ -98,7 +112,13 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
 
     test("sends frames whole and in order: no text, one piece, eight pieces, pieces at odd places", async () => {
       const { device, left } = await setUp();
-      const frames = [[], [bytes(1, 1)], [bytes(1400, 2)], Array.from({ length: 8 }, (_, i) => bytes(2 * i + 1, i)), [bytes(3, 4), bytes(0, 0), bytes(1001, 5)]];
+      const frames = [
+        [],
+        [bytes(1, 1)],
+        [bytes(1400, 2)],
+        Array.from({ length: 8 }, (_, i) => bytes(2 * i + 1, i)),
+        [bytes(3, 4), bytes(0, 0), bytes(1001, 5)],
+      ];
       for (const pieces of frames) send(device, pieces);
       device.tx.flush();
       const got = await left(frames.length);
@@ -120,7 +140,7 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
       for (let round = 0; round < 2; round++) {
         for (let i = 0; i < 350; i++) send(device, [bytes(20, i)]);
         device.tx.flush();
-        got.push(...await left(350));
+        got.push(...(await left(350)));
       }
       expect(got.map((p) => p.text[0])).toEqual([0, 1].flatMap(() => Array.from({ length: 350 }, (_, i) => i & 255)));
     });
@@ -156,7 +176,12 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
     test("a flush of nothing is nothing, and close() may come twice, before or after a start", async () => {
       const { device } = await setUp();
       device.tx.flush();
-      device.start({ readable: () => {}, failed: () => { throw new Error("failed() after close()"); } });
+      device.start({
+        readable: () => {},
+        failed: () => {
+          throw new Error("failed() after close()");
+        },
+      });
       device.close();
       device.close();
       expect(device.read()).toBe(0);
@@ -169,9 +194,20 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
     test("calls nothing once it is closed", async () => {
       const { device, arrive } = await setUp();
       let calls = 0;
-      device.start({ readable: () => { calls++; }, failed: () => { calls++; } });
+      device.start({
+        readable: () => {
+          calls++;
+        },
+        failed: () => {
+          calls++;
+        },
+      });
       device.close();
-      try { await arrive(bytes(10, 1)); } catch { /* the far end may have noticed */ }
+      try {
+        await arrive(bytes(10, 1));
+      } catch {
+        /* the far end may have noticed */
+      }
       await new Promise((resolve) => setImmediate(resolve));
       await new Promise((resolve) => setImmediate(resolve));
       expect(calls).toBe(0);
@@ -182,7 +218,15 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
       if (breakDown === undefined) return context.skip("this driver cannot be broken from outside");
       const failures: DeviceFailure[] = [];
       await new Promise<void>((resolve) => {
-        device.start({ readable: () => { while (device.read() > 0); }, failed: (failure) => { failures.push(failure); resolve(); } });
+        device.start({
+          readable: () => {
+            while (device.read() > 0);
+          },
+          failed: (failure) => {
+            failures.push(failure);
+            resolve();
+          },
+        });
         void breakDown();
       });
       await new Promise((resolve) => setImmediate(resolve));
@@ -199,7 +243,8 @@ export function deviceContract(name: string, make: () => Rig | Promise<Rig>): vo
 export function datagrams(device: Device, count: number): Packet[] {
   const out: Packet[] = [];
   for (let i = 0; i < count; i++) {
-    const at = device.rx.offset[i] as number, length = device.rx.length[i] as number;
+    const at = device.rx.offset[i] as number,
+      length = device.rx.length[i] as number;
     const packet = readDatagram(device.rx.memory.bytes.slice(at, at + length));
     if (packet !== undefined && packet.destinationPort === OUR_PORT) out.push(packet);
   }

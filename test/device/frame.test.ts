@@ -25,26 +25,29 @@ function isSound6(packet: Uint8Array): boolean {
 
 describe("a frame", () => {
   test("is cut into sound segments that hold its text in order, whatever the sizes", () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 9000 }), fc.nat(0xffffffff), (length, gsoSize, sequence) => {
-      const text = bytes(length, 9);
-      const whole = new Frame(plainMemory(tcpPacket({ sequence, flags: 0x19, text })), 0, 52 + length, gsoSize, true);
-      const parts = whole.split();
-      if (length <= gsoSize) {
-        expect(parts).toEqual([whole]);
-        return;
-      }
-      expect(parts).toHaveLength(whole.segments);
-      let at = 0;
-      for (const part of parts) {
-        const view = Buffer.from(part.bytes);
-        expect(isSound(part.bytes)).toBe(true);
-        expect(part.length - 52).toBeLessThanOrEqual(gsoSize);
-        expect(view.readUInt32BE(24)).toBe((sequence + at) % 2 ** 32);
-        expect(view.subarray(52).equals(Buffer.from(text.subarray(at, at + part.length - 52)))).toBe(true);
-        at += part.length - 52;
-      }
-      expect(at).toBe(length);
-    }), { numRuns: 60 });
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 9000 }), fc.nat(0xffffffff), (length, gsoSize, sequence) => {
+        const text = bytes(length, 9);
+        const whole = new Frame(plainMemory(tcpPacket({ sequence, flags: 0x19, text })), 0, 52 + length, gsoSize, true);
+        const parts = whole.split();
+        if (length <= gsoSize) {
+          expect(parts).toEqual([whole]);
+          return;
+        }
+        expect(parts).toHaveLength(whole.segments);
+        let at = 0;
+        for (const part of parts) {
+          const view = Buffer.from(part.bytes);
+          expect(isSound(part.bytes)).toBe(true);
+          expect(part.length - 52).toBeLessThanOrEqual(gsoSize);
+          expect(view.readUInt32BE(24)).toBe((sequence + at) % 2 ** 32);
+          expect(view.subarray(52).equals(Buffer.from(text.subarray(at, at + part.length - 52)))).toBe(true);
+          at += part.length - 52;
+        }
+        expect(at).toBe(length);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   test("CWR stays on the first segment, FIN and PSH on the last", () => {
@@ -54,7 +57,11 @@ describe("a frame", () => {
 
   test("of IPv6 is cut and summed as well", () => {
     const parts = new Frame(plainMemory(packet6(bytes(250, 1))), 0, 310, 100, true).split();
-    expect(parts.map((part) => [part.length, isSound6(part.bytes), Buffer.from(part.bytes).readUInt16BE(4)])).toEqual([[160, true, 120], [160, true, 120], [110, true, 70]]);
+    expect(parts.map((part) => [part.length, isSound6(part.bytes), Buffer.from(part.bytes).readUInt16BE(4)])).toEqual([
+      [160, true, 120],
+      [160, true, 120],
+      [110, true, 70],
+    ]);
   });
 
   test.each([
@@ -90,19 +97,22 @@ describe("a frame", () => {
 
   test("no octets make it throw or reach outside of itself", () => {
     const first = fc.constantFrom(0x45, 0x46, 0x4f, 0x40, 0x60, 0x00, 0xff);
-    fc.assert(fc.property(first, fc.uint8Array({ maxLength: 90 }), fc.integer({ min: 0, max: 200 }), fc.boolean(), (start, noise, gsoSize, partial) => {
-      const memory = plainMemory(new Uint8Array(200).fill(0xee));
-      const octets = noise.length > 0 ? Uint8Array.from([start, ...noise.subarray(1)]) : noise;
-      if (octets.length > 10) octets[9] = [6, 17, 58][gsoSize % 3] as number;
-      memory.bytes.set(octets, 50);
-      const frame = new Frame(memory, 50, octets.length, gsoSize, partial);
-      expect(frame.headerLength).toBeLessThanOrEqual(octets.length);
-      frame.split();
-      frame.seal();
-      frame.complete();
-      expect(frame.segments).toBeGreaterThan(0);
-      expect(memory.bytes.subarray(0, 50).every((b) => b === 0xee)).toBe(true);
-      expect(memory.bytes.subarray(50 + octets.length).every((b) => b === 0xee)).toBe(true);
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(first, fc.uint8Array({ maxLength: 90 }), fc.integer({ min: 0, max: 200 }), fc.boolean(), (start, noise, gsoSize, partial) => {
+        const memory = plainMemory(new Uint8Array(200).fill(0xee));
+        const octets = noise.length > 0 ? Uint8Array.from([start, ...noise.subarray(1)]) : noise;
+        if (octets.length > 10) octets[9] = [6, 17, 58][gsoSize % 3] as number;
+        memory.bytes.set(octets, 50);
+        const frame = new Frame(memory, 50, octets.length, gsoSize, partial);
+        expect(frame.headerLength).toBeLessThanOrEqual(octets.length);
+        frame.split();
+        frame.seal();
+        frame.complete();
+        expect(frame.segments).toBeGreaterThan(0);
+        expect(memory.bytes.subarray(0, 50).every((b) => b === 0xee)).toBe(true);
+        expect(memory.bytes.subarray(50 + octets.length).every((b) => b === 0xee)).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -10,13 +10,19 @@ import { readAll, sendWhole } from "./whole.js";
 class VirtualClock implements ImpairClock {
   #now = 0;
   #calls: { ms: number; call: () => void }[] = [];
-  now(): number { return this.#now; }
+  now(): number {
+    return this.#now;
+  }
   at(ms: number, call: () => void): () => void {
     const entry = { ms, call };
     this.#calls.push(entry);
-    return () => { this.#calls = this.#calls.filter((e) => e !== entry); };
+    return () => {
+      this.#calls = this.#calls.filter((e) => e !== entry);
+    };
   }
-  get waiting(): number { return this.#calls.length; }
+  get waiting(): number {
+    return this.#calls.length;
+  }
   pass(ms: number): void {
     const end = this.#now + ms;
     for (;;) {
@@ -32,7 +38,8 @@ class VirtualClock implements ImpairClock {
 
 function link(words: string, offload: "off" | "pass" = "off") {
   const { a, b } = createPair({ offload, queue: 100_000, schedule: () => {} });
-  const clock = new VirtualClock(), calls: (() => void)[] = [];
+  const clock = new VirtualClock(),
+    calls: (() => void)[] = [];
   const device = impair(a, parseImpair(words), clock, { schedule: (call) => calls.push(call) });
   device.start({ readable: () => {}, failed: () => {} });
   const numbers = (frames: { bytes: Uint8Array }[]) => frames.map((f) => Buffer.from(f.bytes).readUInt32BE(24));
@@ -55,7 +62,10 @@ describe("an impaired link", () => {
     }
     b.tx.flush();
     const back = numbers(readAll(device));
-    for (const [got, counters] of [[out, device.impaired.outgoing], [back, device.impaired.incoming]] as const) {
+    for (const [got, counters] of [
+      [out, device.impaired.outgoing],
+      [back, device.impaired.incoming],
+    ] as const) {
       expect(got.length).toBeGreaterThan(8850);
       expect(got.length).toBeLessThan(9150);
       expect(counters).toMatchObject({ frames: 10_000, lost: 10_000 - got.length });
@@ -185,7 +195,16 @@ describe("an impaired link", () => {
 describe("the words of --impair", () => {
   test("all of them", () => {
     expect(parseImpair("loss=1%, delay=20ms,jitter=500us,reorder=2.5%,duplicate=.5%,corrupt=0.1%,rate=10mbit,limit=50,direction=out,seed=7")).toEqual({
-      loss: 0.01, delayMs: 20, jitterMs: 0.5, reorder: 0.025, duplicate: 0.005, corrupt: 0.001, rateBps: 1e7, limit: 50, direction: "out", seed: 7,
+      loss: 0.01,
+      delayMs: 20,
+      jitterMs: 0.5,
+      reorder: 0.025,
+      duplicate: 0.005,
+      corrupt: 0.001,
+      rateBps: 1e7,
+      limit: 50,
+      direction: "out",
+      seed: 7,
     });
     expect(parseImpair("delay=1.5s").delayMs).toBe(1500);
     expect(parseImpair("LOSS=3%", 99)).toMatchObject({ loss: 0.03, rateBps: Infinity, limit: 1000, direction: "both", seed: 99 });
@@ -209,7 +228,11 @@ describe("the words of --impair", () => {
     ["direction=up", "up", /direction/, /both/],
   ])("%j is refused and %j pointed at", (text, word, message, mend) => {
     let error: unknown;
-    try { parseImpair(text); } catch (e) { error = e; }
+    try {
+      parseImpair(text);
+    } catch (e) {
+      error = e;
+    }
     expect(error).toBeInstanceOf(ImpairSyntaxError);
     const { message: said, mend: told, pointer, kind } = error as ImpairSyntaxError;
     expect(said).toMatch(message);

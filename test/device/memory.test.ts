@@ -19,11 +19,14 @@ const makes: [string, (bytes: Uint8Array) => Memory][] = [
   ["SIMD", (bytes) => filled(createMemory(bytes.length), bytes)],
   ["WebAssembly memory, summed in JavaScript", (bytes) => filled(createMemory(bytes.length, false), bytes)],
   ["plain", plainMemory],
-  ["plain, at an odd place of its buffer", (bytes) => {
-    const shifted = new Uint8Array(bytes.length + 3).subarray(3);
-    shifted.set(bytes);
-    return plainMemory(shifted);
-  }],
+  [
+    "plain, at an odd place of its buffer",
+    (bytes) => {
+      const shifted = new Uint8Array(bytes.length + 3).subarray(3);
+      shifted.set(bytes);
+      return plainMemory(shifted);
+    },
+  ],
 ];
 function filled(memory: Memory, bytes: Uint8Array): Memory {
   memory.bytes.set(bytes);
@@ -43,10 +46,13 @@ describe.each(makes)("%s", (_name, make) => {
 
   test("sums any octets", () => {
     const memory = make(new Uint8Array(70_000));
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(67_000), (octets, offset) => {
-      memory.bytes.set(octets, offset);
-      expect(memory.sum(offset, octets.length)).toBe(naive(octets));
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(67_000), (octets, offset) => {
+        memory.bytes.set(octets, offset);
+        expect(memory.sum(offset, octets.length)).toBe(naive(octets));
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("does not overflow on octets that are all 0xff, nor forget lanes past 1 MiB", () => {

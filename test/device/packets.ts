@@ -59,12 +59,20 @@ export function readDatagram(packet: Uint8Array): Packet | undefined {
   const view = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
   if (packet.length < 28 || view[0] !== 0x45 || view[9] !== 17) return undefined;
   return {
-    source: view.subarray(12, 16).join("."), destination: view.subarray(16, 20).join("."),
-    sourcePort: view.readUInt16BE(20), destinationPort: view.readUInt16BE(22), text: packet.slice(28),
+    source: view.subarray(12, 16).join("."),
+    destination: view.subarray(16, 20).join("."),
+    sourcePort: view.readUInt16BE(20),
+    destinationPort: view.readUInt16BE(22),
+    text: packet.slice(28),
   };
 }
 
-export interface TcpPacket { readonly sequence: number; readonly flags: number; readonly text: Uint8Array; readonly id?: number }
+export interface TcpPacket {
+  readonly sequence: number;
+  readonly flags: number;
+  readonly text: Uint8Array;
+  readonly id?: number;
+}
 
 /** An IPv4 TCP packet with 12 octets of timestamp option (header 52 in all) and right checksums. */
 export function tcpPacket(from: TcpPacket, source = "10.77.0.2", destination = "10.77.0.1"): Uint8Array {

@@ -22,16 +22,28 @@ for (const offload of ["off", "pass", "segment"] as const) {
         return got;
       },
       breakDown: () => a.fail({ code: "EBADFD", message: "the interface pair-a was deleted" }),
-      close: () => { a.close(); b.close(); },
+      close: () => {
+        a.close();
+        b.close();
+      },
     };
   };
-  deviceContract(`pair, offload ${offload}`, rigOf((device) => device));
-  deviceContract(`pair, offload ${offload}, in a wrapper without filter`, rigOf((device) => new FilterDevice(device)));
-  deviceContract(`pair, offload ${offload}, in three wrappers that look, split, and copy`, rigOf((device) => {
-    const look = new FilterDevice(device, { incoming: (f, go) => go(f), outgoing: (f, go) => go(f) });
-    const split = new FilterDevice(look, { incoming: (f, go) => go(f), outgoing: (f, go) => go(f) }, { split: true });
-    return new FilterDevice(split, { incoming: (f, go) => go(f.own()), outgoing: (f, go) => go(f.own()) });
-  }));
+  deviceContract(
+    `pair, offload ${offload}`,
+    rigOf((device) => device),
+  );
+  deviceContract(
+    `pair, offload ${offload}, in a wrapper without filter`,
+    rigOf((device) => new FilterDevice(device)),
+  );
+  deviceContract(
+    `pair, offload ${offload}, in three wrappers that look, split, and copy`,
+    rigOf((device) => {
+      const look = new FilterDevice(device, { incoming: (f, go) => go(f), outgoing: (f, go) => go(f) });
+      const split = new FilterDevice(look, { incoming: (f, go) => go(f), outgoing: (f, go) => go(f) }, { split: true });
+      return new FilterDevice(split, { incoming: (f, go) => go(f.own()), outgoing: (f, go) => go(f.own()) });
+    }),
+  );
 }
 
 describe("a pair", () => {
@@ -40,7 +52,12 @@ describe("a pair", () => {
   test("delivers nothing by itself when told not to schedule; pump delivers until all is quiet", () => {
     const { a, b, pump } = createPair({ schedule: () => {} });
     const got: number[] = [];
-    a.start({ readable: () => { got.push(...datagrams(a, a.read()).map((p) => p.text.length)); }, failed: () => {} });
+    a.start({
+      readable: () => {
+        got.push(...datagrams(a, a.read()).map((p) => p.text.length));
+      },
+      failed: () => {},
+    });
     // b answers each datagram but the empty one with one that is an octet shorter
     b.start({
       readable: () => {
@@ -59,8 +76,18 @@ describe("a pair", () => {
 
   test("never calls readable before the sender's flush has returned", async () => {
     const { a, b } = createPair();
-    let returned = false, seen: boolean | undefined;
-    const arrived = new Promise<void>((resolve) => b.start({ readable: () => { seen = returned; b.read(); resolve(); }, failed: () => {} }));
+    let returned = false,
+      seen: boolean | undefined;
+    const arrived = new Promise<void>((resolve) =>
+      b.start({
+        readable: () => {
+          seen = returned;
+          b.read();
+          resolve();
+        },
+        failed: () => {},
+      }),
+    );
     sendWhole(a, text(3));
     a.tx.flush();
     returned = true;
@@ -101,7 +128,11 @@ describe("a pair", () => {
     sendWhole(a, superSegment, 1448, true);
     a.tx.flush();
     const got = readAll(b);
-    expect(got.map((f) => [f.bytes.length, f.gsoSize, f.trusted])).toEqual([[1500, 0, 0], [1500, 0, 0], [156, 0, 0]]);
+    expect(got.map((f) => [f.bytes.length, f.gsoSize, f.trusted])).toEqual([
+      [1500, 0, 0],
+      [1500, 0, 0],
+      [156, 0, 0],
+    ]);
     expect(got.every((f) => isSound(f.bytes))).toBe(true);
     const view = got.map((f) => Buffer.from(f.bytes));
     expect(view.map((v) => v.readUInt32BE(24))).toEqual([0xfffffff0, 0xfffffff0 + 1448 - 2 ** 32, 0xfffffff0 + 2896 - 2 ** 32]);

@@ -11,24 +11,33 @@ import { bytes } from "./contract.js";
 import { isSound, tcpPacket } from "./packets.js";
 import { readAll, sendWhole } from "./whole.js";
 
-interface Captured { readonly incoming: boolean; readonly timeMs: number; readonly bytes: Uint8Array; readonly original: number; readonly comment: string | undefined }
+interface Captured {
+  readonly incoming: boolean;
+  readonly timeMs: number;
+  readonly bytes: Uint8Array;
+  readonly original: number;
+  readonly comment: string | undefined;
+}
 
 /** A reader of pcapng, written from the draft and apart from the writer. */
 function read(file: Buffer): { linkType: number; name: string; packets: Captured[] } {
-  let linkType = -1, name = "";
+  let linkType = -1,
+    name = "";
   const packets: Captured[] = [];
   const options = (from: number, to: number): Map<number, Buffer> => {
     const found = new Map<number, Buffer>();
-    for (let at = from; at < to;) {
-      const code = file.readUInt16LE(at), length = file.readUInt16LE(at + 2);
+    for (let at = from; at < to; ) {
+      const code = file.readUInt16LE(at),
+        length = file.readUInt16LE(at + 2);
       if (code === 0) break;
       found.set(code, file.subarray(at + 4, at + 4 + length));
       at += 4 + ((length + 3) & ~3);
     }
     return found;
   };
-  for (let at = 0; at < file.length;) {
-    const type = file.readUInt32LE(at), length = file.readUInt32LE(at + 4);
+  for (let at = 0; at < file.length; ) {
+    const type = file.readUInt32LE(at),
+      length = file.readUInt32LE(at + 4);
     expect(length % 4).toBe(0);
     expect(file.readUInt32LE(at + length - 4), "length at the end of the block").toBe(length);
     if (type === 0x0a0d0d0a) expect([at, file.readUInt32LE(at + 8)]).toEqual([0, 0x1a2b3c4d]);
@@ -41,7 +50,9 @@ function read(file: Buffer): { linkType: number; name: string; packets: Captured
       packets.push({
         incoming: ((o.get(2) as Buffer).readUInt32LE(0) & 3) === 1,
         timeMs: (file.readUInt32LE(at + 12) * 2 ** 32 + file.readUInt32LE(at + 16)) / 1000,
-        bytes: new Uint8Array(file.subarray(at + 28, at + 28 + kept)), original: file.readUInt32LE(at + 24), comment: o.get(1)?.toString(),
+        bytes: new Uint8Array(file.subarray(at + 28, at + 28 + kept)),
+        original: file.readUInt32LE(at + 24),
+        comment: o.get(1)?.toString(),
       });
     } else throw new Error(`unknown block ${type}`);
     at += length;
@@ -50,7 +61,9 @@ function read(file: Buffer): { linkType: number; name: string; packets: Captured
 }
 
 let folder: string;
-beforeAll(() => { folder = mkdtempSync(join(tmpdir(), "glasstcp-pcap-")); });
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "glasstcp-pcap-"));
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("a capture", () => {
@@ -65,13 +78,20 @@ describe("a capture", () => {
     let now = 1_764_000_000_000;
     const { a, b } = createPair({ offload: "pass" });
     const device = capture(a, file, { now: () => (now += 0.5) });
-    const out = partial(bytes(33, 1)), back = partial(bytes(44, 2)), big = partial(bytes(4000, 3));
+    const out = partial(bytes(33, 1)),
+      back = partial(bytes(44, 2)),
+      big = partial(bytes(4000, 3));
     sendWhole(device, out, 0, true);
     sendWhole(device, big, 1448, true);
     device.tx.flush();
     sendWhole(b, back, 0, true);
     b.tx.flush();
-    expect(readAll(b)).toEqual([{ bytes: out, gsoSize: 0, trusted: 1 }, { bytes: big, gsoSize: 1448, trusted: 1 }].map((f) => ({ ...f, bytes: new Uint8Array(f.bytes) })));
+    expect(readAll(b)).toEqual(
+      [
+        { bytes: out, gsoSize: 0, trusted: 1 },
+        { bytes: big, gsoSize: 1448, trusted: 1 },
+      ].map((f) => ({ ...f, bytes: new Uint8Array(f.bytes) })),
+    );
     expect(readAll(device)).toEqual([{ bytes: new Uint8Array(back), gsoSize: 0, trusted: 1 }]);
     device.close();
     const { linkType, name, packets } = read(readFileSync(file));

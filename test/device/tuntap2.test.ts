@@ -22,8 +22,12 @@ class StandIn extends Duplex implements Tuntap2Tun {
     super({ allowHalfOpen: false });
     StandIn.last = this;
   }
-  arrive(packet: Uint8Array): void { this.push(Buffer.from(packet)); }
-  release(): void { this.released++; }
+  arrive(packet: Uint8Array): void {
+    this.push(Buffer.from(packet));
+  }
+  release(): void {
+    this.released++;
+  }
   override _read(): void {}
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.written.push(Buffer.from(chunk));
@@ -37,12 +41,16 @@ deviceContract("tuntap2, a stand-in with its API", async () => {
   const tun = StandIn.last;
   return {
     device,
-    arrive: (text) => { if (!tun.destroyed) tun.arrive(datagram({ source: THEIRS, destination: OURS, sourcePort: THEIR_PORT, destinationPort: OUR_PORT, text })); },
+    arrive: (text) => {
+      if (!tun.destroyed) tun.arrive(datagram({ source: THEIRS, destination: OURS, sourcePort: THEIR_PORT, destinationPort: OUR_PORT, text }));
+    },
     left: async (count) => {
       while (tun.written.length < count) await new Promise((resolve) => setImmediate(resolve));
       return tun.written.splice(0).flatMap((packet) => readDatagram(packet) ?? []);
     },
-    breakDown: () => { tun.destroy(); },
+    breakDown: () => {
+      tun.destroy();
+    },
     close: () => device.close(),
   };
 });
@@ -82,7 +90,10 @@ describe("tuntap2", () => {
   });
 
   const refusal = async (work: Promise<unknown>): Promise<DeviceError> => {
-    const error = await work.then(() => undefined, (e: unknown) => e);
+    const error = await work.then(
+      () => undefined,
+      (e: unknown) => e,
+    );
     expect(error).toBeInstanceOf(DeviceError);
     return error as DeviceError;
   };
@@ -96,13 +107,26 @@ describe("tuntap2", () => {
   });
 
   test("that cannot make a TUN says so in one line, and what to do", async () => {
-    class Refusing { constructor() { throw Object.assign(new Error("open failed\nstack"), { code: "EACCES" }); } }
+    class Refusing {
+      constructor() {
+        throw Object.assign(new Error("open failed\nstack"), { code: "EACCES" });
+      }
+    }
     const error = await refusal(openTuntap2({ host: "10.77.0.1/24", load: async () => ({ Tun: Refusing as unknown as Tuntap2Module["Tun"] }) }));
     expect(error).toMatchObject({ code: "EACCES", kind: "permission", message: "no TUN can be made with tuntap2: open failed" });
   });
 
   test("whose configuration is refused is released", async () => {
-    const error = await refusal(openTuntap2({ host: "10.77.0.1/24", routes: ["10.0.0.0/8"], load, addRoutes: () => { throw new Error("no"); } }));
+    const error = await refusal(
+      openTuntap2({
+        host: "10.77.0.1/24",
+        routes: ["10.0.0.0/8"],
+        load,
+        addRoutes: () => {
+          throw new Error("no");
+        },
+      }),
+    );
     expect(error.kind).toBe("permission");
     expect(StandIn.last.released).toBe(1);
   });
@@ -110,7 +134,11 @@ describe("tuntap2", () => {
 
 test("without the package, --driver tuntap2 names the one line that gets it", async (context) => {
   if (existsSync(new URL("../../node_modules/tuntap2", import.meta.url))) return context.skip("tuntap2 is installed");
-  await expect(openDevice({ driver: "tuntap2", host: "10.77.0.1/24" })).rejects.toMatchObject({ kind: "missing", message: "the package tuntap2 is not installed", mend: expect.stringContaining("npm install tuntap2") });
+  await expect(openDevice({ driver: "tuntap2", host: "10.77.0.1/24" })).rejects.toMatchObject({
+    kind: "missing",
+    message: "the package tuntap2 is not installed",
+    mend: expect.stringContaining("npm install tuntap2"),
+  });
 });
 
 test("an unknown driver is a matter of usage", async () => {

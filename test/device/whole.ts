@@ -17,7 +17,11 @@ export function readAll(device: Device): { bytes: Uint8Array; gsoSize: number; t
   for (let n = device.read(); n > 0; n = device.read()) {
     for (let i = 0; i < n; i++) {
       const at = device.rx.offset[i] as number;
-      out.push({ bytes: device.rx.memory.bytes.slice(at, at + (device.rx.length[i] as number)), gsoSize: device.rx.gsoSize[i] as number, trusted: device.rx.trusted[i] as number });
+      out.push({
+        bytes: device.rx.memory.bytes.slice(at, at + (device.rx.length[i] as number)),
+        gsoSize: device.rx.gsoSize[i] as number,
+        trusted: device.rx.trusted[i] as number,
+      });
     }
   }
   return out;

@@ -16,9 +16,18 @@ function rig(filter: Filter, options: WrapperOptions = {}, offload: "off" | "pas
   const calls: (() => void)[] = [];
   const device = new FilterDevice(a, filter, { schedule: (call) => calls.push(call), ...options });
   return {
-    a, b, device, calls,
-    out: (...packets: Uint8Array[]) => { for (const p of packets) sendWhole(device, p); device.tx.flush(); },
-    back: (...packets: Uint8Array[]) => { for (const p of packets) sendWhole(b, p); b.tx.flush(); },
+    a,
+    b,
+    device,
+    calls,
+    out: (...packets: Uint8Array[]) => {
+      for (const p of packets) sendWhole(device, p);
+      device.tx.flush();
+    },
+    back: (...packets: Uint8Array[]) => {
+      for (const p of packets) sendWhole(b, p);
+      b.tx.flush();
+    },
     left: () => readAll(b).map((f) => sequence(f.bytes)),
     got: () => readAll(device).map((f) => sequence(f.bytes)),
   };
@@ -26,15 +35,24 @@ function rig(filter: Filter, options: WrapperOptions = {}, offload: "off" | "pas
 
 describe("a wrapper", () => {
   test("drops what the filter does not forward, both ways, and keeps the order of the rest", () => {
-    const odd = (frame: Frame, forward: Forward): void => { if (sequence(frame.bytes) % 2 === 1) forward(frame); };
+    const odd = (frame: Frame, forward: Forward): void => {
+      if (sequence(frame.bytes) % 2 === 1) forward(frame);
+    };
     const { out, back, left, got } = rig({ incoming: odd, outgoing: odd });
     out(...[0, 1, 2, 3, 4, 5].map((n) => packet(n)));
     back(...[0, 1, 2, 3, 4, 5].map((n) => packet(n)));
-    expect([left(), got()]).toEqual([[1, 3, 5], [1, 3, 5]]);
+    expect([left(), got()]).toEqual([
+      [1, 3, 5],
+      [1, 3, 5],
+    ]);
   });
 
   test("reads on when a whole batch is dropped, so that 0 means that nothing is there", () => {
-    const { device, back } = rig({ incoming: (frame, forward) => { if (sequence(frame.bytes) >= 64) forward(frame); } });
+    const { device, back } = rig({
+      incoming: (frame, forward) => {
+        if (sequence(frame.bytes) >= 64) forward(frame);
+      },
+    });
     back(...Array.from({ length: 65 }, (_, i) => packet(i)));
     expect(device.read()).toBe(1);
     expect(device.read()).toBe(0);
@@ -65,11 +83,16 @@ describe("a wrapper", () => {
     const { out, back, left, got } = rig({ incoming: twice, outgoing: twice });
     out(packet(1), packet(2));
     back(packet(1), packet(2));
-    expect([left(), got()]).toEqual([[1, 99, 2, 99], [1, 99, 2, 99]]);
+    expect([left(), got()]).toEqual([
+      [1, 99, 2, 99],
+      [1, 99, 2, 99],
+    ]);
   });
 
   test("the same frame may be forwarded many times over", () => {
-    const many = (frame: Frame, forward: Forward): void => { for (let i = 0; i < 100; i++) forward(frame); };
+    const many = (frame: Frame, forward: Forward): void => {
+      for (let i = 0; i < 100; i++) forward(frame);
+    };
     const { out, back, left, got } = rig({ incoming: many, outgoing: many });
     out(packet(1), packet(2));
     back(packet(1), packet(2));
@@ -89,15 +112,25 @@ describe("a wrapper", () => {
     const { out, back, left, got } = rig({ incoming: both, outgoing: both });
     out(packet(0), packet(1), packet(2));
     back(packet(0), packet(1), packet(2));
-    expect([left(), got()]).toEqual([[1, 99, 1, 2, 99, 2], [1, 99, 1, 2, 99, 2]]);
+    expect([left(), got()]).toEqual([
+      [1, 99, 1, 2, 99, 2],
+      [1, 99, 1, 2, 99, 2],
+    ]);
   });
 
   test("what is held back is delivered when forwarded, after readable was scheduled once; nothing re-enters", () => {
     const held: [Frame, Forward][] = [];
-    const hold = (frame: Frame, forward: Forward): void => { held.push([frame.own(), forward]); };
+    const hold = (frame: Frame, forward: Forward): void => {
+      held.push([frame.own(), forward]);
+    };
     const { device, calls, out, back, left, got } = rig({ incoming: hold, outgoing: hold });
     let readable = 0;
-    device.start({ readable: () => { readable++; }, failed: () => {} });
+    device.start({
+      readable: () => {
+        readable++;
+      },
+      failed: () => {},
+    });
     out(packet(1), packet(2));
     back(packet(3), packet(4));
     expect([left(), got(), held.length]).toEqual([[], [], 4]);
@@ -132,7 +165,12 @@ describe("a wrapper", () => {
   });
 
   test("an answer in the middle of the stack's turn does not disturb what the stack is sending", () => {
-    const { device, left } = rig({ outgoing: (frame, forward) => { device.injectOutgoing(FrameClass.of(packet(50))); forward(frame); } });
+    const { device, left } = rig({
+      outgoing: (frame, forward) => {
+        device.injectOutgoing(FrameClass.of(packet(50)));
+        forward(frame);
+      },
+    });
     sendWhole(device, packet(1));
     sendWhole(device, packet(2));
     expect(left()).toEqual([]);
@@ -185,21 +223,32 @@ describe("a wrapper", () => {
 
   test("split: super-segments are seen and sent as what they stand for, sound and in order", () => {
     const sizes: number[] = [];
-    const look = (frame: Frame, forward: Forward): void => { sizes.push(frame.length); forward(frame); };
+    const look = (frame: Frame, forward: Forward): void => {
+      sizes.push(frame.length);
+      forward(frame);
+    };
     const { b, device } = rig({ incoming: look, outgoing: look }, { split: true }, "pass");
     sendWhole(device, packet(0, 4000), 1448, true);
     device.tx.flush();
     sendWhole(b, packet(0, 4000), 1448, true);
     b.tx.flush();
     for (const frames of [readAll(b), readAll(device)]) {
-      expect(frames.map((f) => [f.bytes.length, f.gsoSize, f.trusted, isSound(f.bytes)])).toEqual([[1500, 0, 0, true], [1500, 0, 0, true], [1156, 0, 0, true]]);
+      expect(frames.map((f) => [f.bytes.length, f.gsoSize, f.trusted, isSound(f.bytes)])).toEqual([
+        [1500, 0, 0, true],
+        [1500, 0, 0, true],
+        [1156, 0, 0, true],
+      ]);
     }
     expect(sizes).toEqual([1500, 1500, 1156, 1500, 1500, 1156]);
   });
 
   test("closes its filter once, then its device, and takes no more frames", () => {
     let closed = 0;
-    const { a, device, left } = rig({ close: () => { closed++; } });
+    const { a, device, left } = rig({
+      close: () => {
+        closed++;
+      },
+    });
     device.close();
     device.close();
     device.injectOutgoing(FrameClass.of(packet(1)));

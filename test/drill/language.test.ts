@@ -28,7 +28,12 @@ describe("tokens", () => {
     expect(action).toMatchObject({ window: 1000, options: [{ kind: "mss", value: 1000 }] });
   });
   test("positions count lines and columns from 1", () => {
-    expect(tokenize("a\n  bc 1.5").map((t) => [t.text, t.line, t.column])).toEqual([["a", 1, 1], ["bc", 2, 3], ["1.5", 2, 6], ["", 2, 9]]);
+    expect(tokenize("a\n  bc 1.5").map((t) => [t.text, t.line, t.column])).toEqual([
+      ["a", 1, 1],
+      ["bc", 2, 3],
+      ["1.5", 2, 6],
+      ["", 2, 9],
+    ]);
   });
   test.each([
     ["`open", "command has no end"],
@@ -66,14 +71,45 @@ describe("times", () => {
 
 describe("packets", () => {
   test.each([
-    ["S", SYN], ["S.", SYN | ACK], [".", ACK], ["P.", PSH | ACK], ["F.", FIN | ACK], ["FP.", FIN | PSH | ACK], ["R", RST], ["R.", RST | ACK], ["SEW", SYN | ECE | CWR], ["SE.", SYN | ECE | ACK],
-    ["S.E", SYN | ECE | ACK], ["SF", SYN | FIN], ["-", 0], ["PU.", PSH | URG | ACK], [".E", ACK | ECE],
+    ["S", SYN],
+    ["S.", SYN | ACK],
+    [".", ACK],
+    ["P.", PSH | ACK],
+    ["F.", FIN | ACK],
+    ["FP.", FIN | PSH | ACK],
+    ["R", RST],
+    ["R.", RST | ACK],
+    ["SEW", SYN | ECE | CWR],
+    ["SE.", SYN | ECE | ACK],
+    ["S.E", SYN | ECE | ACK],
+    ["SF", SYN | FIN],
+    ["-", 0],
+    ["PU.", PSH | URG | ACK],
+    [".E", ACK | ECE],
   ])("flags %s", (text, bits) => expect(packet(`+0 > ${text} 0:0(0)`).flags).toBe(bits));
 
   test("every field", () => {
     expect(packet("+0 < [ect0] P. 4294967295:9(10) ack 7 win 100 urg 5 <nop,nop,TS val 1 ecr 2,sack 1:2 3:4,nop,nop>")).toMatchObject({
-      direction: "in", ip: { ecn: "ect0" }, seq: { mode: "mapped", first: 4294967295, length: 10 }, ack: { value: 7, absolute: false }, window: 100, urgent: 5,
-      options: [{ kind: "nop" }, { kind: "nop" }, { kind: "TS", val: 1, ecr: 2 }, { kind: "sack", blocks: [[1, 2], [3, 4]] }, { kind: "nop" }, { kind: "nop" }],
+      direction: "in",
+      ip: { ecn: "ect0" },
+      seq: { mode: "mapped", first: 4294967295, length: 10 },
+      ack: { value: 7, absolute: false },
+      window: 100,
+      urgent: 5,
+      options: [
+        { kind: "nop" },
+        { kind: "nop" },
+        { kind: "TS", val: 1, ecr: 2 },
+        {
+          kind: "sack",
+          blocks: [
+            [1, 2],
+            [3, 4],
+          ],
+        },
+        { kind: "nop" },
+        { kind: "nop" },
+      ],
     });
     expect(packet("+0 > [tos 0x14, ttl 64] . 1:1(0) ack 1")).toMatchObject({ ip: { tos: 20, ttl: 64 } });
     expect(packet("+0 > (ttl 9) . 1:1(0) ack 1")).toMatchObject({ ip: { ttl: 9 } });
@@ -84,7 +120,13 @@ describe("packets", () => {
     expect(packet("+0 < S 0:0(0) win 9 <gen-254 0x0102>").options).toMatchObject([{ kind: "raw", number: 254 }]);
   });
   test("ICMP in both orders", () => {
-    expect(packet("+0 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]")).toMatchObject({ kind: "icmp", type: 3, code: 4, mtu: 1200, quoted: { first: 1, length: 1460 } });
+    expect(packet("+0 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]")).toMatchObject({
+      kind: "icmp",
+      type: 3,
+      code: 4,
+      mtu: 1200,
+      quoted: { first: 1, length: 1460 },
+    });
     expect(packet("+0 < [0:0(0)] icmp unreachable host_unreachable")).toMatchObject({ kind: "icmp", type: 3, code: 1, quoted: { first: 0 } });
     expect(packet("+0 < icmp time_exceeded ttl_exceeded_in_transit")).toMatchObject({ kind: "icmp", type: 11, code: 0 });
   });
@@ -109,24 +151,42 @@ describe("packets", () => {
     expect(failure(SOCKET + text)).toMatch(/^ScriptError 2:/);
     expect(failure(SOCKET + text)).toContain(message);
   });
-  test.each(["+0 > udp (10)", "+0 < S 0:0(0) win 1 <FO abcd,nop,nop>", "+0 > ipv4 1.2.3.4 > 5.6.7.8", "+0 > . 1:1(0) ack 1 <md5 0x01,nop,nop>", "+0 < icmp packet_too_big mtu 1280", "+0 > .5 1:1(0) ack 1"])(
-    "%s is known to be out of scope",
-    (text) => expect(failure(SOCKET + text)).toMatch(/^Unsupported 2:/),
-  );
+  test.each([
+    "+0 > udp (10)",
+    "+0 < S 0:0(0) win 1 <FO abcd,nop,nop>",
+    "+0 > ipv4 1.2.3.4 > 5.6.7.8",
+    "+0 > . 1:1(0) ack 1 <md5 0x01,nop,nop>",
+    "+0 < icmp packet_too_big mtu 1280",
+    "+0 > .5 1:1(0) ack 1",
+  ])("%s is known to be out of scope", (text) => expect(failure(SOCKET + text)).toMatch(/^Unsupported 2:/));
 });
 
 describe("calls", () => {
   test("values in every form", () => {
-    expect(call("+0 f(3, 0x10, A|B, \"s\", ..., [1], [1, 2], {a=1, b=X|Y}, {..., 10}, -1) = -1 EAGAIN (try again)")).toMatchObject({
-      name: "f", errno: "EAGAIN", result: { kind: "number", value: -1 },
+    expect(call('+0 f(3, 0x10, A|B, "s", ..., [1], [1, 2], {a=1, b=X|Y}, {..., 10}, -1) = -1 EAGAIN (try again)')).toMatchObject({
+      name: "f",
+      errno: "EAGAIN",
+      result: { kind: "number", value: -1 },
       args: [
-        { value: 3 }, { value: 16 }, { kind: "or", parts: [{ name: "A" }, { name: "B" }] }, { kind: "string", value: "s" }, { kind: "ellipsis" }, { kind: "list" }, { kind: "list", items: [{}, {}] },
-        { kind: "struct", fields: [{ name: "a" }, { name: "b" }] }, { kind: "struct", fields: [{ name: undefined }, { name: undefined }] }, { value: -1 },
+        { value: 3 },
+        { value: 16 },
+        { kind: "or", parts: [{ name: "A" }, { name: "B" }] },
+        { kind: "string", value: "s" },
+        { kind: "ellipsis" },
+        { kind: "list" },
+        { kind: "list", items: [{}, {}] },
+        { kind: "struct", fields: [{ name: "a" }, { name: "b" }] },
+        { kind: "struct", fields: [{ name: undefined }, { name: undefined }] },
+        { value: -1 },
       ],
     });
     expect(call("+0 fcntl(3, F_GETFL) = 0x02 (flags O_RDWR)")).toMatchObject({ result: { value: 2 }, errno: undefined });
-    expect(call("+0 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 10}, {..., 20}], msg_flags=0}, 0) = 30").args[1]).toMatchObject({ fields: [{ name: "msg_name" }, { name: "msg_iov", args: [{ value: 2 }] }, { name: "msg_flags" }] });
-    expect(call('+0 connect(3, {sa_family = AF_INET, sin_port = htons(8080), sin_addr = inet_addr("192.0.2.1")}, 16) = 0').args[1]).toMatchObject({ fields: [{}, { value: { kind: "call", name: "htons" } }, { value: { name: "inet_addr" } }] });
+    expect(call("+0 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 10}, {..., 20}], msg_flags=0}, 0) = 30").args[1]).toMatchObject({
+      fields: [{ name: "msg_name" }, { name: "msg_iov", args: [{ value: 2 }] }, { name: "msg_flags" }],
+    });
+    expect(call('+0 connect(3, {sa_family = AF_INET, sin_port = htons(8080), sin_addr = inet_addr("192.0.2.1")}, 16) = 0').args[1]).toMatchObject({
+      fields: [{}, { value: { kind: "call", name: "htons" } }, { value: { name: "inet_addr" } }],
+    });
   });
   test.each([
     ["+0 read(3, ..., 10", 'wanted ")"'],
@@ -140,8 +200,13 @@ describe("calls", () => {
 
 describe("the whole script", () => {
   test("option lines, initial and final commands, code", () => {
-    const script = parseScript("--mtu=1400\n--tolerance_usecs=100000\n`../common/defaults.sh\nsysctl -q a.b=1`\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 %{ assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd }%\n+0 `true`\n`cleanup`");
-    expect(script.options.map((o) => [o.name, o.value])).toEqual([["mtu", "1400"], ["tolerance_usecs", "100000"]]);
+    const script = parseScript(
+      "--mtu=1400\n--tolerance_usecs=100000\n`../common/defaults.sh\nsysctl -q a.b=1`\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 %{ assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd }%\n+0 `true`\n`cleanup`",
+    );
+    expect(script.options.map((o) => [o.name, o.value])).toEqual([
+      ["mtu", "1400"],
+      ["tolerance_usecs", "100000"],
+    ]);
     expect([script.init.length, script.events.map((e) => e.action.kind), script.cleanup.length]).toEqual([1, ["call", "code", "command"], 1]);
   });
   test("#ifdef keeps one side and all line numbers; STANDARD is defined unless FreeBSD is", () => {
@@ -155,7 +220,13 @@ describe("the whole script", () => {
     expect(parseScript("`a\n# b\nc`\n0 close(3) = 0\n+0 %{\n# d\nassert 1\n}%").events).toHaveLength(2);
   });
   test("a macro is replaced as a bare word, from the caller and from the script", () => {
-    const script = parse("+0 read(3, ..., SIZE) = SIZE\n+0 write(3, ..., OTHER) = 7", new Map([["SIZE", "40"], ["OTHER", "7"]]));
+    const script = parse(
+      "+0 read(3, ..., SIZE) = SIZE\n+0 write(3, ..., OTHER) = 7",
+      new Map([
+        ["SIZE", "40"],
+        ["OTHER", "7"],
+      ]),
+    );
     expect(script.events.map((e) => (e.action as CallAction).result)).toMatchObject([{ value: 3 }, { value: 40 }, { value: 7 }]);
     expect(parseScript("--define=LEN=9\n0 read(3, ..., LEN) = LEN").events[0]?.action).toMatchObject({ result: { value: 9 } });
   });

@@ -15,7 +15,8 @@ const file = (name: string): string => join(dir, name);
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "drill-"));
-  for (const [name, text] of Object.entries({ "pass.pkt": PASS, "fail.pkt": FAIL, "skip.pkt": SKIP, "bad.pkt": BAD, "macro.pkt": "0 close(FD) = 0" })) writeFileSync(file(name), text);
+  for (const [name, text] of Object.entries({ "pass.pkt": PASS, "fail.pkt": FAIL, "skip.pkt": SKIP, "bad.pkt": BAD, "macro.pkt": "0 close(FD) = 0" }))
+    writeFileSync(file(name), text);
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 afterEach(() => {
@@ -24,7 +25,8 @@ afterEach(() => {
 });
 
 async function run(...args: string[]): Promise<{ out: string; err: string; code: number | string | undefined }> {
-  let out = "", err = "";
+  let out = "",
+    err = "";
   vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += String(text)), true));
   vi.spyOn(process.stderr, "write").mockImplementation((text) => ((err += String(text)), true));
   const program = new Command().exitOverride();
@@ -50,8 +52,17 @@ test("a line per script, and a summary", async () => {
 test("exit 0 where nothing fails", async () => expect((await run(file("pass.pkt"), file("skip.pkt"))).code).toBe(0));
 test("one JSON object a line and script", async () => {
   const { out, code } = await run("--json", file("pass.pkt"), file("fail.pkt"), file("skip.pkt"), file("bad.pkt"), file("none.pkt"));
-  const objects = out.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect(objects.map((o) => [o["file"], o["result"], o["line"]])).toEqual([["pass.pkt", "PASS", null], ["fail.pkt", "FAIL", 2], ["skip.pkt", "SKIP", 1], ["bad.pkt", "FAIL", 3], [expect.stringContaining("none.pkt"), "FAIL", 1]]);
+  const objects = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(objects.map((o) => [o["file"], o["result"], o["line"]])).toEqual([
+    ["pass.pkt", "PASS", null],
+    ["fail.pkt", "FAIL", 2],
+    ["skip.pkt", "SKIP", 1],
+    ["bad.pkt", "FAIL", 3],
+    [expect.stringContaining("none.pkt"), "FAIL", 1],
+  ]);
   expect(objects[0]?.["reason"]).toBeNull();
   expect(objects[1]?.["reason"]).toContain("acknowledgment differs");
   expect(objects[4]?.["reason"]).toContain("ENOENT");
@@ -59,7 +70,13 @@ test("one JSON object a line and script", async () => {
 });
 test("TAP", async () => {
   const { out } = await run("--tap", file("pass.pkt"), file("skip.pkt"), file("fail.pkt"));
-  expect(out.split("\n").slice(0, 5)).toEqual(["TAP version 13", "1..3", "ok 1 - pass.pkt", "ok 2 - skip.pkt # SKIP IPv6 is not supported", "not ok 3 - fail.pkt"]);
+  expect(out.split("\n").slice(0, 5)).toEqual([
+    "TAP version 13",
+    "1..3",
+    "ok 1 - pass.pkt",
+    "ok 2 - skip.pkt # SKIP IPv6 is not supported",
+    "not ok 3 - fail.pkt",
+  ]);
 });
 test("--trace shows each packet in the script's own numbers, to standard error", async () => {
   const { err } = await run("--trace", file("fail.pkt"));

@@ -45,7 +45,9 @@ describe("times", () => {
 
 describe("packets", () => {
   test("each is the next one: what the script does not mention makes the next one fail", () => {
-    expect(verdict(`${RTO}+.2 write(4, ..., 10) = 10\n+1 < . 1:1(0) ack 101 win 65535\n+0 > P. 101:111(10) ack 1`)).toContain("expected 10 octets of text, got 100");
+    expect(verdict(`${RTO}+.2 write(4, ..., 10) = 10\n+1 < . 1:1(0) ack 101 win 65535\n+0 > P. 101:111(10) ack 1`)).toContain(
+      "expected 10 octets of text, got 100",
+    );
   });
   test("what is left over at the end is no failure", () => expect(verdict(`${ESTABLISHED}+0 write(4, ..., 100) = 100`)).toBe("PASS"));
   test("without a list there must be no options; with <...> anything may be", () => {
@@ -76,10 +78,19 @@ describe("packets", () => {
     expect(verdict(ESTABLISHED.replace("< S 0:0(0)", "< S 500:500(0)").replace("ack 1 <mss 1460>", "ack 501 <mss 1460>"))).toBe("PASS");
   });
   test("packets of an earlier connection are not compared", () => {
-    expect(verdict(`${RTO}+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5\n+0 fcntl(5, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+.3 connect(5, ..., ...) = -1 EINPROGRESS (x)\n+0 > S 0:0(0) <...>`)).toBe("PASS");
+    expect(
+      verdict(
+        `${RTO}+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5\n+0 fcntl(5, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+.3 connect(5, ..., ...) = -1 EINPROGRESS (x)\n+0 > S 0:0(0) <...>`,
+      ),
+    ).toBe("PASS");
   });
   test("failures tell both packets in the script's numbers", () => {
-    expect(run(RTO.replace("1:101(100) ack 1", "1:101(100) ack 2"))).toMatchObject({ result: "FAIL", line: 9, wanted: "P. 1:101(100) ack 2", got: "P. 1:101(100) ack 1 win 65535" });
+    expect(run(RTO.replace("1:101(100) ack 1", "1:101(100) ack 2"))).toMatchObject({
+      result: "FAIL",
+      line: 9,
+      wanted: "P. 1:101(100) ack 2",
+      got: "P. 1:101(100) ack 1 win 65535",
+    });
   });
 });
 
@@ -121,7 +132,10 @@ describe("calls", () => {
     expect(verdict(`${ESTABLISHED}+0 close(4) = 0\n+0 write(4, ..., 1) = 1`)).toContain("descriptor 4 is not open");
   });
   test("an assert over a counter that is not kept is left out and noted", () => {
-    expect(run(`${ESTABLISHED}+0 %{ assert tcpi_pacing_rate == 1 }%`)).toMatchObject({ result: "PASS", notes: ["assert skipped, line 8: tcpi_pacing_rate is not kept by this stack"] });
+    expect(run(`${ESTABLISHED}+0 %{ assert tcpi_pacing_rate == 1 }%`)).toMatchObject({
+      result: "PASS",
+      notes: ["assert skipped, line 8: tcpi_pacing_rate is not kept by this stack"],
+    });
   });
   test("code: names last, chains, joins, bit sets", () => {
     const code = "x = 1\nx += 2; y = x * 2\nassert 5 <= y \\\n  <= 7, y\nassert x | 4 == 7 and not x & 8\nassert (x == 3 or False) # note\nprint(x)";
@@ -131,19 +145,33 @@ describe("calls", () => {
 });
 
 describe("commands", () => {
-  test.each(["`true`", "`nstat -n`", "`ethtool -K tun0 tso off gso off`", "`sysctl -q net.ipv4.tcp_flute=1`", "`./sysctl_restore_123.sh`", "`kldload -n cc_newreno`"])("%s is taken", (text) => {
+  test.each([
+    "`true`",
+    "`nstat -n`",
+    "`ethtool -K tun0 tso off gso off`",
+    "`sysctl -q net.ipv4.tcp_flute=1`",
+    "`./sysctl_restore_123.sh`",
+    "`kldload -n cc_newreno`",
+  ])("%s is taken", (text) => {
     expect(verdict(`${text}\n${ESTABLISHED}`)).toBe("PASS");
   });
-  test.each(["`tc qdisc add dev tun0 root fq`", "`ss -t | grep x`", "`sleep 1`", "`ip route change 1.2.3.4 initcwnd 5`", "`nstat | grep TcpExt`", "`sysctl net.ipv4.tcp_rmem`", "`ethtool -K tun0 tso on`"])(
-    "%s skips the script, with the reason",
-    (text) => expect(verdict(`${text}\n${ESTABLISHED}`)).toMatch(/^SKIP .*(not supported)/),
-  );
+  test.each([
+    "`tc qdisc add dev tun0 root fq`",
+    "`ss -t | grep x`",
+    "`sleep 1`",
+    "`ip route change 1.2.3.4 initcwnd 5`",
+    "`nstat | grep TcpExt`",
+    "`sysctl net.ipv4.tcp_rmem`",
+    "`ethtool -K tun0 tso on`",
+  ])("%s skips the script, with the reason", (text) => expect(verdict(`${text}\n${ESTABLISHED}`)).toMatch(/^SKIP .*(not supported)/));
   test("no command is ever run", () => expect(verdict(`\`touch /tmp/glasstcp-drill-was-here\`\n${ESTABLISHED}`)).toMatch(/^SKIP/));
   test("sysctl triples, with and without quotes, and sums", () => {
     for (const triple of ['"4096 10000 20000"', "4096 10000 20000", '"4096 10000 $((2*10000))"']) {
       expect(verdict(`\`sysctl -q net.ipv4.tcp_rmem=${triple}\`\n${ESTABLISHED.replace("> S. 0:0(0) ack 1", "> S. 0:0(0) ack 1 win 20000")}`)).toBe("PASS");
     }
-    expect(verdict(`\`set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0\`\n${SERVER}+0 < S 0:0(0) win 9 <mss 1000,sackOK,nop,nop>\n+0 > S. 0:0(0) ack 1 <mss 1460>`)).toBe("PASS");
+    expect(
+      verdict(`\`set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0\`\n${SERVER}+0 < S 0:0(0) win 9 <mss 1000,sackOK,nop,nop>\n+0 > S. 0:0(0) ack 1 <mss 1460>`),
+    ).toBe("PASS");
   });
   test("sockstat counts connections by state", () => {
     expect(verdict(`${ESTABLISHED}+0 \`sockstat -4 -s | grep -c ESTABLISHED | grep 1\``)).toBe("PASS");
@@ -168,11 +196,18 @@ describe("profiles and limits", () => {
     expect(verdict(text)).toContain("window differs");
     expect(verdict(`${RTO.replace("100) ack 1\n", "100) ack 2\n")}`, { profile: "neutral" })).toContain("acknowledgment differs");
   });
-  test.each([["--ip_version=ipv6", "IPv6"], ["--udp_encapsulation=sctp", "udp_encapsulation"], ["--tcp_md5_secret=x", "tcp_md5_secret"]])("%s skips", (option, why) => {
+  test.each([
+    ["--ip_version=ipv6", "IPv6"],
+    ["--udp_encapsulation=sctp", "udp_encapsulation"],
+    ["--tcp_md5_secret=x", "tcp_md5_secret"],
+  ])("%s skips", (option, why) => {
     expect(verdict(`${option}\n${ESTABLISHED}`)).toMatch(new RegExp(`^SKIP .*${why}`));
   });
   test("mismatches declared not fatal are notes", () => {
-    expect(run(`--non_fatal=packet\n${RTO.replace("ack 1\n+.01", "ack 1\n+.01")}+0 write(4, ..., 1) = 1\n+.2 > P. 1:101(100) ack 9`)).toMatchObject({ result: "PASS", notes: [expect.stringContaining("not fatal")] });
+    expect(run(`--non_fatal=packet\n${RTO.replace("ack 1\n+.01", "ack 1\n+.01")}+0 write(4, ..., 1) = 1\n+.2 > P. 1:101(100) ack 9`)).toMatchObject({
+      result: "PASS",
+      notes: [expect.stringContaining("not fatal")],
+    });
   });
   test("addresses, ports and MTU as options", () => {
     expect(verdict(`--local_ip=10.1.2.3\n--remote_ip=10.9.8.7\n--bind_port=99\n--mtu=800\n${ESTABLISHED.replace("<mss 1460>", "<mss 760>")}`)).toBe("PASS");

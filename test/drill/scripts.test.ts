@@ -8,7 +8,9 @@ import { describe, expect, test } from "vitest";
 import { type DrillResult, drill } from "../../src/drill/drill.js";
 
 const ROOT = join(import.meta.dirname, "scripts");
-const SCRIPTS = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".pkt")).sort();
+const SCRIPTS = readdirSync(ROOT, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".pkt"))
+  .sort();
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 
 const ISNS = [0, 2 ** 31 - 1, 2 ** 32 - 2];
@@ -17,7 +19,9 @@ const TICKS = 250;
 const START = 1_000_000;
 
 function told(r: DrillResult): string {
-  return r.result === "PASS" && r.notes === undefined ? "PASS" : `${r.result} line ${r.line}: ${r.reason} ${r.wanted ?? ""} ${r.got ?? ""} ${r.notes?.join("; ") ?? ""}`;
+  return r.result === "PASS" && r.notes === undefined
+    ? "PASS"
+    : `${r.result} line ${r.line}: ${r.reason} ${r.wanted ?? ""} ${r.got ?? ""} ${r.notes?.join("; ") ?? ""}`;
 }
 
 describe.each(SCRIPTS)("%s", (name) => {

@@ -3,11 +3,21 @@ import { execFile } from "node:child_process";
 import http from "node:http";
 import { request } from "undici";
 
-export interface Curl { readonly exit: number; readonly stderr: string; readonly status: number; readonly connectS: number; readonly totalS: number; readonly octets: number; readonly body: string }
+export interface Curl {
+  readonly exit: number;
+  readonly stderr: string;
+  readonly status: number;
+  readonly connectS: number;
+  readonly totalS: number;
+  readonly octets: number;
+  readonly body: string;
+}
 
 const run = (program: string, args: readonly string[], input = ""): Promise<{ exit: number; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
-    const child = execFile(program, [...args], { encoding: "latin1", maxBuffer: 1 << 24 }, (error, stdout, stderr) => resolve({ exit: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
+    const child = execFile(program, [...args], { encoding: "latin1", maxBuffer: 1 << 24 }, (error, stdout, stderr) =>
+      resolve({ exit: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }),
+    );
     child.stdin?.on("error", () => {});
     child.stdin?.end(input);
   });
@@ -16,7 +26,10 @@ const run = (program: string, args: readonly string[], input = ""): Promise<{ ex
 export async function curl(url: string, ...more: string[]): Promise<Curl> {
   const { exit, stdout, stderr } = await run("curl", ["-sS", "-w", "\n%{http_code} %{time_connect} %{time_total} %{size_download}", ...more, url]);
   const at = stdout.lastIndexOf("\n");
-  const [status = 0, connectS = 0, totalS = 0, octets = 0] = stdout.slice(at + 1).split(" ").map(Number);
+  const [status = 0, connectS = 0, totalS = 0, octets = 0] = stdout
+    .slice(at + 1)
+    .split(" ")
+    .map(Number);
   return { exit, stderr: stderr.trim(), status, connectS, totalS, octets, body: stdout.slice(0, at) };
 }
 
@@ -33,21 +46,36 @@ export async function outcome<T>(call: Promise<T>): Promise<T | string> {
 }
 
 /** Node's http: octets of the body, or the code of the error. */
-export const nodeHttp = (url: string, options: http.RequestOptions = {}, body = ""): Promise<number | string> => outcome(new Promise<number>((resolve, reject) => {
-  const req = http.request(url, { agent: false, ...options }, (res) => {
-    let octets = 0;
-    res.on("data", (chunk: Buffer) => { octets += chunk.length; });
-    res.on("end", () => resolve(octets));
-    res.on("error", reject);
-  });
-  req.on("timeout", () => req.destroy(Object.assign(new Error("timeout"), { code: "TIMEOUT" })));
-  req.on("error", reject);
-  req.end(body);
-}));
+export const nodeHttp = (url: string, options: http.RequestOptions = {}, body = ""): Promise<number | string> =>
+  outcome(
+    new Promise<number>((resolve, reject) => {
+      const req = http.request(url, { agent: false, ...options }, (res) => {
+        let octets = 0;
+        res.on("data", (chunk: Buffer) => {
+          octets += chunk.length;
+        });
+        res.on("end", () => resolve(octets));
+        res.on("error", reject);
+      });
+      req.on("timeout", () => req.destroy(Object.assign(new Error("timeout"), { code: "TIMEOUT" })));
+      req.on("error", reject);
+      req.end(body);
+    }),
+  );
 
-export const fetched = (url: string, timeoutMs = 5000, init: RequestInit = {}): Promise<number | string> => outcome(fetch(url, { signal: AbortSignal.timeout(timeoutMs), ...init }).then((r) => r.arrayBuffer()).then((b) => b.byteLength));
+export const fetched = (url: string, timeoutMs = 5000, init: RequestInit = {}): Promise<number | string> =>
+  outcome(
+    fetch(url, { signal: AbortSignal.timeout(timeoutMs), ...init })
+      .then((r) => r.arrayBuffer())
+      .then((b) => b.byteLength),
+  );
 
-export const undiciRequest = (url: string, timeoutMs = 5000): Promise<number | string> => outcome(request(url, { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, reset: true, signal: AbortSignal.timeout(timeoutMs + 1000) }).then((r) => r.body.arrayBuffer()).then((b) => b.byteLength));
+export const undiciRequest = (url: string, timeoutMs = 5000): Promise<number | string> =>
+  outcome(
+    request(url, { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, reset: true, signal: AbortSignal.timeout(timeoutMs + 1000) })
+      .then((r) => r.body.arrayBuffer())
+      .then((b) => b.byteLength),
+  );
 
 const PYTHON = `
 import http.client, sys
@@ -67,12 +95,16 @@ export async function python(host: string, port: number, timeoutS = 5): Promise<
   return /^\d+$/.test(word) ? Number(word) : word;
 }
 
-export const nc = (host: string, port: number, input: string, ...more: string[]): Promise<{ exit: number; stdout: string; stderr: string }> => run("nc", [...more, host, String(port)], input);
+export const nc = (host: string, port: number, input: string, ...more: string[]): Promise<{ exit: number; stdout: string; stderr: string }> =>
+  run("nc", [...more, host, String(port)], input);
 
 /** The kernel's own rows for connections to a port, as ss prints them. */
 export async function ssRows(address: string, port: number, ...flags: string[]): Promise<string[]> {
   const { stdout } = await run("ss", ["-tanoH", ...flags, "dst", `${address}:${port}`]);
-  return stdout.split("\n").map((line) => line.replace(/\s+/g, " ").trim()).filter((line) => line !== "");
+  return stdout
+    .split("\n")
+    .map((line) => line.replace(/\s+/g, " ").trim())
+    .filter((line) => line !== "");
 }
 
 /** Looks until a row matches, and returns it; else rejects with the last look. */

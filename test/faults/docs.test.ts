@@ -9,7 +9,9 @@ import { STATE_TEXTS } from "../../src/lab/texts.js";
 
 describe.each(PAGES)("%s", (file) => {
   const page = readFileSync(file, "utf8");
-  test("has the words of the code (tsx scripts/fault-words.ts writes them)", () => { expect(page).toBe(withWords(page)); });
+  test("has the words of the code (tsx scripts/fault-words.ts writes them)", () => {
+    expect(page).toBe(withWords(page));
+  });
   test("has every port of the preset, by number and name", () => {
     for (const p of PRESETS["chaos"]?.ports ?? []) expect(page).toContain(`${p.port} \`${p.name}\``);
   });

@@ -22,13 +22,33 @@ class Fake {
 
   constructor(behaviour: string) {
     const b = parseBehaviour(behaviour);
-    const clock = { now: () => this.now, at: (due: number, run: () => void) => { const t = { due, run }; this.#timers.push(t); return () => { this.#timers = this.#timers.filter((x) => x !== t); }; } };
-    this.endpoint = new Endpoint(this as unknown as Connection, () => b, clock, () => {});
+    const clock = {
+      now: () => this.now,
+      at: (due: number, run: () => void) => {
+        const t = { due, run };
+        this.#timers.push(t);
+        return () => {
+          this.#timers = this.#timers.filter((x) => x !== t);
+        };
+      },
+    };
+    this.endpoint = new Endpoint(
+      this as unknown as Connection,
+      () => b,
+      clock,
+      () => {},
+    );
     this.endpoint.established();
   }
-  get readable(): number { return this.#inbox.length; }
-  peek(): Uint8Array { return this.#inbox.subarray(0, 7); }
-  skip(n: number): void { this.#inbox = this.#inbox.subarray(n); }
+  get readable(): number {
+    return this.#inbox.length;
+  }
+  peek(): Uint8Array {
+    return this.#inbox.subarray(0, 7);
+  }
+  skip(n: number): void {
+    this.#inbox = this.#inbox.subarray(n);
+  }
   send(bytes: Uint8Array, from = 0, length = bytes.length - from): number {
     const taken = Math.min(length, this.sendSpace);
     this.said += Buffer.from(bytes.subarray(from, from + taken)).toString("latin1");
@@ -36,12 +56,31 @@ class Fake {
     if (!this.acknowledges) this.sendQueued += taken;
     return taken;
   }
-  wantsDrain(): void { this.#wantsDrain = true; }
-  acknowledge(): void { this.sendQueued = 0; if (this.#wantsDrain) { this.#wantsDrain = false; this.endpoint.drained(); } }
-  close(): void { if (!this.calls.includes("close")) this.calls.push("close"); }
-  abort(): void { this.state = "CLOSED"; this.calls.push("abort"); }
-  hear(text: string): this { this.#inbox = Buffer.concat([this.#inbox, Buffer.from(text, "latin1")]); this.endpoint.readable(); return this; }
-  get timers(): number { return this.#timers.length; }
+  wantsDrain(): void {
+    this.#wantsDrain = true;
+  }
+  acknowledge(): void {
+    this.sendQueued = 0;
+    if (this.#wantsDrain) {
+      this.#wantsDrain = false;
+      this.endpoint.drained();
+    }
+  }
+  close(): void {
+    if (!this.calls.includes("close")) this.calls.push("close");
+  }
+  abort(): void {
+    this.state = "CLOSED";
+    this.calls.push("abort");
+  }
+  hear(text: string): this {
+    this.#inbox = Buffer.concat([this.#inbox, Buffer.from(text, "latin1")]);
+    this.endpoint.readable();
+    return this;
+  }
+  get timers(): number {
+    return this.#timers.length;
+  }
   pass(ms: number): this {
     const end = this.now + ms;
     for (;;) {
@@ -135,7 +174,9 @@ describe("http", () => {
     c.endpoint.writable();
     expect(bodyOf(c.said).length).toBe(3000);
   });
-  test("a head without end is not kept for ever", () => { expect(new Fake("http").hear("x".repeat(70_000)).calls).toEqual(["abort"]); });
+  test("a head without end is not kept for ever", () => {
+    expect(new Fake("http").hear("x".repeat(70_000)).calls).toEqual(["abort"]);
+  });
 });
 
 describe("other services", () => {
@@ -166,16 +207,41 @@ describe("other services", () => {
 
 describe("the words", () => {
   test("canonical text reads back to the same", () => {
-    const failing = fc.constantFrom("body 5", "length none", "status 503", "wait 3s", "rate 50B/s", "fin after 0", "fin request 2", "abort body 100", "stall after 7", "never-read", "read 9B/s", "never-close", "close", "idle 1s", "buffer 4kB");
-    fc.assert(fc.property(fc.constantFrom(...Object.keys(SERVICES)), fc.array(failing), (service, list) => {
-      const b = parseBehaviour([service, ...list].join(" "));
-      expect(parseBehaviour(formatBehaviour(b))).toEqual(b);
-    }));
+    const failing = fc.constantFrom(
+      "body 5",
+      "length none",
+      "status 503",
+      "wait 3s",
+      "rate 50B/s",
+      "fin after 0",
+      "fin request 2",
+      "abort body 100",
+      "stall after 7",
+      "never-read",
+      "read 9B/s",
+      "never-close",
+      "close",
+      "idle 1s",
+      "buffer 4kB",
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.keys(SERVICES)), fc.array(failing), (service, list) => {
+        const b = parseBehaviour([service, ...list].join(" "));
+        expect(parseBehaviour(formatBehaviour(b))).toEqual(b);
+      }),
+    );
   });
   test("every usage in the table is read", () => {
     for (const [key, { usage }] of Object.entries(FAILINGS)) expect(() => parseBehaviour(`http ${usage.split("|")[0]}`), key).not.toThrow();
   });
-  test.each([["htpp", "htpp"], ["http abrot body 3", "abrot"], ["http fin somewhere", "somewhere"], ["http body many", "many"], ["", " "], ["http abort body", " "]])("%j points at %j", (text, word) => {
+  test.each([
+    ["htpp", "htpp"],
+    ["http abrot body 3", "abrot"],
+    ["http fin somewhere", "somewhere"],
+    ["http body many", "many"],
+    ["", " "],
+    ["http abort body", " "],
+  ])("%j points at %j", (text, word) => {
     try {
       parseBehaviour(text);
       expect.unreachable();

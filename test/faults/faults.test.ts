@@ -35,7 +35,12 @@ describe("which segment", () => {
     for (const line of script.trim().split("\n")) {
       const before = w.events.length;
       w.say(line);
-      seen.push(`${line.trim()} = ${w.events.slice(before).map((e) => (e.kind === "fault" ? e.fault : "")).join(" ")}`);
+      seen.push(
+        `${line.trim()} = ${w.events
+          .slice(before)
+          .map((e) => (e.kind === "fault" ? e.fault : ""))
+          .join(" ")}`,
+      );
     }
     expect(seen).toEqual([
       "in S 0:0 = syn",
@@ -87,10 +92,16 @@ describe("which segment", () => {
   test("byte N begins exactly there, and a range ends exactly there", () => {
     expect(new Wire("out byte 50 drop").shake().say("out P. 1:101 ack 1")).toEqual(["out . 1:51 ack 1"]);
     expect(new Wire("out byte 10..19 drop").shake().say("out FP. 1:101 ack 1")).toEqual(["out . 1:11 ack 1", "out FP. 21:101 ack 1"]);
-    expect(new Wire("out byte 200.. drop").shake().say("out P. 1:101 ack 1\nout P. 101:301 ack 1\nout P. 301:401 ack 1")).toEqual(["out P. 1:101 ack 1", "out . 101:201 ack 1"]);
+    expect(new Wire("out byte 200.. drop").shake().say("out P. 1:101 ack 1\nout P. 101:301 ack 1\nout P. 301:401 ack 1")).toEqual([
+      "out P. 1:101 ack 1",
+      "out . 101:201 ack 1",
+    ]);
   });
   test("time since the connection began, and for how long the fault lives", () => {
-    expect(new Wire("data time 2s.. drop").shake().say("in P. 1:2 ack 1\n+1999\nin P. 2:3 ack 1\n+2\nin P. 3:4 ack 1")).toEqual(["in P. 1:2 ack 1", "in P. 2:3 ack 1"]);
+    expect(new Wire("data time 2s.. drop").shake().say("in P. 1:2 ack 1\n+1999\nin P. 2:3 ack 1\n+2\nin P. 3:4 ack 1")).toEqual([
+      "in P. 1:2 ack 1",
+      "in P. 2:3 ack 1",
+    ]);
     expect(new Wire("data for 1s drop").shake().say("in P. 1:2 ack 1\n+1001\nin P. 2:3 ack 1")).toEqual(["in P. 2:3 ack 1"]);
   });
   test("state and conn ask our stack; without an answer they mean nothing", () => {
@@ -104,7 +115,11 @@ describe("which segment", () => {
   test("a connection older than the fault is placed by what our stack knows", () => {
     const w = new Wire("", { find: () => ({ id: 1, state: "ESTABLISHED", iss: 0xffff_fff0, irs: 0x7fff_fff0 }) });
     w.faults.add("out byte 100 rst");
-    expect(w.say("out P. 51:151 ack 1")).toEqual(["out . 51:101 ack 1", "out R. 101:101 ack 0", "in R. 0:0 ack 101"].map((l) => (l.startsWith("out R") || l.startsWith("in R") ? expect.stringMatching(/ R\. /) : l)));
+    expect(w.say("out P. 51:151 ack 1")).toEqual(
+      ["out . 51:101 ack 1", "out R. 101:101 ack 0", "in R. 0:0 ack 101"].map((l) =>
+        l.startsWith("out R") || l.startsWith("in R") ? expect.stringMatching(/ R\. /) : l,
+      ),
+    );
   });
   test("a super-segment is cut into what it stands for, of concerned connections only", () => {
     expect(new Wire("out data nth 2 drop").shake().say("out P. 1:3001 ack 1 gso 1000")).toEqual(["out . 1:1001 ack 1", "out P. 2001:3001 ack 1"]);
@@ -127,7 +142,11 @@ describe("what happens to it", () => {
   });
   test("reorder lets the next one overtake, or gives up waiting", () => {
     expect(new Wire("in data nth 1 reorder").shake().say("in P. 1:2 ack 1\nin P. 2:3 ack 1")).toEqual(["in P. 2:3 ack 1", "in P. 1:2 ack 1"]);
-    expect(new Wire("in data nth 1 reorder 2").shake().say("in P. 1:2 ack 1\nin P. 2:3 ack 1\nin P. 3:4 ack 1")).toEqual(["in P. 2:3 ack 1", "in P. 3:4 ack 1", "in P. 1:2 ack 1"]);
+    expect(new Wire("in data nth 1 reorder 2").shake().say("in P. 1:2 ack 1\nin P. 2:3 ack 1\nin P. 3:4 ack 1")).toEqual([
+      "in P. 2:3 ack 1",
+      "in P. 3:4 ack 1",
+      "in P. 1:2 ack 1",
+    ]);
     expect(new Wire("in data nth 1 reorder within 30ms").shake().say("in P. 1:2 ack 1\n+31")).toEqual(["in P. 1:2 ack 1"]);
   });
   test("corrupt and badsum fail the checksum, mangle does not, also where the device would complete it", () => {
@@ -150,7 +169,11 @@ describe("what happens to it", () => {
     const w = new Wire("out set window 400 then out set ack +1000 then out data set seq -1 then set ttl 3 then syn set mss 100");
     w.say("in S 0:0\nout S. 0:0 ack 1\nin . 1:1 ack 1\nout P. 1:2 ack 1");
     expect(w.log).toEqual(["in S 0:0", "out S. 0:0 ack 1001", "in . 1:1 ack 1", "out P. 0:1 ack 1001"]);
-    const words = w.frames.map(({ frame }) => ({ window: ((frame.bytes[34] as number) << 8) | (frame.bytes[35] as number), ttl: frame.bytes[8], mss: frame.bytes[43] }));
+    const words = w.frames.map(({ frame }) => ({
+      window: ((frame.bytes[34] as number) << 8) | (frame.bytes[35] as number),
+      ttl: frame.bytes[8],
+      mss: frame.bytes[43],
+    }));
     expect(words.map((x) => x.window)).toEqual([1000, 400, 1000, 100]);
     expect(words.every((x) => x.ttl === 3)).toBe(true);
     expect(words[0]?.mss).toBe(100);
@@ -181,7 +204,12 @@ describe("what happens to it", () => {
   });
   test("rst in mid-stream sits at the peer's RCV.NXT, tells our stack too, and cuts the connection", () => {
     const w = new Wire("out byte 50 rst").shake();
-    expect(w.say("in P. 1:11 ack 1\nout P. 1:101 ack 11\nin . 11:11 ack 51\nout P. 51:101 ack 11")).toEqual(["in P. 1:11 ack 1", "out . 1:51 ack 11", "out R. 51:51 ack 11", "in R. 11:11 ack 101"]);
+    expect(w.say("in P. 1:11 ack 1\nout P. 1:101 ack 11\nin . 11:11 ack 51\nout P. 51:101 ack 11")).toEqual([
+      "in P. 1:11 ack 1",
+      "out . 1:51 ack 11",
+      "out R. 51:51 ack 11",
+      "in R. 11:11 ack 101",
+    ]);
   });
   test("rst at an octet waits until all octets before it have arrived, and sits behind what arrived out of order", () => {
     const w = new Wire("out data nth 1 drop then out byte 300 rst").shake();
@@ -193,7 +221,12 @@ describe("what happens to it", () => {
   });
   test("fin: the peer sees the end of the stream and can close in peace", () => {
     const w = new Wire("out byte 50 fin").shake();
-    expect(w.say("out P. 1:101 ack 1\nin . 1:1 ack 52\nin F. 1:1 ack 52\nin R 2:2")).toEqual(["out . 1:51 ack 1", "out F. 51:51 ack 1", "in R. 1:1 ack 101", "out . 52:52 ack 2"]);
+    expect(w.say("out P. 1:101 ack 1\nin . 1:1 ack 52\nin F. 1:1 ack 52\nin R 2:2")).toEqual([
+      "out . 1:51 ack 1",
+      "out F. 51:51 ack 1",
+      "in R. 1:1 ack 101",
+      "out . 52:52 ack 2",
+    ]);
   });
   test("blackhole swallows both ways from the first match; without the fault the path is back", () => {
     const w = new Wire("out byte 100.. blackhole").shake();
@@ -204,7 +237,10 @@ describe("what happens to it", () => {
   test("isn: the peer sees other numbers than our stack, both ways, SACK included", () => {
     const w = new Wire("out isn 100 then out byte 30 rst");
     w.say("in S 0:0\nout S. 0:0 ack 1");
-    const raw = (i: number): number => { const b = w.frames[i]?.frame.bytes as Uint8Array; return new DataView(b.buffer, b.byteOffset).getUint32(24); };
+    const raw = (i: number): number => {
+      const b = w.frames[i]?.frame.bytes as Uint8Array;
+      return new DataView(b.buffer, b.byteOffset).getUint32(24);
+    };
     expect(raw(1)).toBe(100);
     const ack = w.make("in", 16, 1, 0, 1, 1000);
     new DataView(ack.bytes.buffer).setUint32(28, 101);
@@ -257,7 +293,8 @@ describe("together", () => {
       for (let i = 1; i <= 4000; i++) if (w.say(`in P. ${i}:${i + 1} ack 1`).length === 0) out.push(i);
       return out;
     };
-    const uniform = lost("loss 10%"), burst = lost("burst 1% 25%");
+    const uniform = lost("loss 10%"),
+      burst = lost("burst 1% 25%");
     expect(uniform.length / 4000).toBeCloseTo(0.1, 1);
     const runs = (l: number[]): number => l.filter((n, i) => l[i - 1] !== n - 1).length;
     // Mean burst length is 1 / 25 % = 4 segments; of uniform loss 1 / 90 % = 1.1.

@@ -17,7 +17,13 @@ const wrong = (text: string): { why: string; pointer: string } => {
 
 describe("one grammar", () => {
   test("command line, key=value and plain words say the same", () => {
-    const spellings = ["--port 80 --match synack --nth 1,2 drop", "port=80 match=synack nth=1,2 drop", "port 80 synack nth 1,2 drop", "drop port 80 synack nth 1-1,2..2", "--port=80 --match=synack --nth=1,2 drop"];
+    const spellings = [
+      "--port 80 --match synack --nth 1,2 drop",
+      "port=80 match=synack nth=1,2 drop",
+      "port 80 synack nth 1,2 drop",
+      "drop port 80 synack nth 1-1,2..2",
+      "--port=80 --match=synack --nth=1,2 drop",
+    ];
     for (const s of spellings) expect(formatFault(parseFault(s))).toBe("port 80 match synack nth 1,2 drop");
   });
   test("then, semicolons and lines part faults; a scope holds for all of them", () => {
@@ -62,7 +68,9 @@ describe("a wrong spec points at the wrong word", () => {
     const at = carets.indexOf("^");
     expect(`${line} `.slice(at, at + carets.trim().length)).toBe(word);
   });
-  test.each(["", "   ", "port 80", "port", ";;", "# only a comment", "then drop"])("no action: %j", (text) => { expect(wrong(text).why).toMatch(/no action|no fault|wants/); });
+  test.each(["", "   ", "port 80", "port", ";;", "# only a comment", "then drop"])("no action: %j", (text) => {
+    expect(wrong(text).why).toMatch(/no action|no fault|wants/);
+  });
   test("a caret in a spec of several lines stands under its own line", () => {
     expect(wrong("port 80 drop\n  port 81 dorp").pointer).toBe("  port 81 dorp\n          ^^^^");
   });
@@ -79,25 +87,80 @@ test("every usage in the tables of conditions and actions is read", () => {
 test("the canonical text of any fault reads back to the same fault", () => {
   const count = fc.integer({ min: 1, max: 1000 });
   const condition = fc.oneof(
-    fc.integer({ min: 0, max: 65_535 }).map((p) => `port ${p}`), fc.constantFrom("in", "out"),
+    fc.integer({ min: 0, max: 65_535 }).map((p) => `port ${p}`),
+    fc.constantFrom("in", "out"),
     fc.subarray(Object.keys(CLASSES), { minLength: 1 }).map((c) => `match ${c.join(",")}`),
-    count.map((n) => `nth ${n}..`), count.map((n) => `byte ${n}..${n + 10}`), fc.constantFrom("state ESTAB", "flags S.", "flags none", "has P", "len >10", "len 0", "time 1s..2.5s", "for 1500ms", "source 10.0.0.0/8", "conn 3", "probability 12.5%", "times 2", "every 3", "as name-1"),
+    count.map((n) => `nth ${n}..`),
+    count.map((n) => `byte ${n}..${n + 10}`),
+    fc.constantFrom(
+      "state ESTAB",
+      "flags S.",
+      "flags none",
+      "has P",
+      "len >10",
+      "len 0",
+      "time 1s..2.5s",
+      "for 1500ms",
+      "source 10.0.0.0/8",
+      "conn 3",
+      "probability 12.5%",
+      "times 2",
+      "every 3",
+      "as name-1",
+    ),
   );
-  const action = fc.oneof(fc.constantFrom("drop", "badsum", "rst", "fin", "blackhole", "hold", "reorder", "corrupt 3", "mangle", "icmp host", "icmp frag 1280", "burst 1% 30%", "rate 1.5mbit", "rate 100B/s queue 5", "set ack +1000", "set seq -1", "window 0", "set mss 0", "isn 0xfffffff0"), count.map((n) => `delay ${n}ms jitter ${n}us`), count.map((n) => `truncate ${n}`), count.map((n) => `split ${n}`), count.map((n) => `loss ${n / 1000}`), count.map((n) => `hold ${n}ms`));
-  fc.assert(fc.property(fc.array(condition, { maxLength: 5 }), action, (conditions, a) => {
-    const spec = parseFault([...conditions, a].join(" "));
-    expect(parseFault(formatFault(spec))).toEqual(spec);
-  }));
+  const action = fc.oneof(
+    fc.constantFrom(
+      "drop",
+      "badsum",
+      "rst",
+      "fin",
+      "blackhole",
+      "hold",
+      "reorder",
+      "corrupt 3",
+      "mangle",
+      "icmp host",
+      "icmp frag 1280",
+      "burst 1% 30%",
+      "rate 1.5mbit",
+      "rate 100B/s queue 5",
+      "set ack +1000",
+      "set seq -1",
+      "window 0",
+      "set mss 0",
+      "isn 0xfffffff0",
+    ),
+    count.map((n) => `delay ${n}ms jitter ${n}us`),
+    count.map((n) => `truncate ${n}`),
+    count.map((n) => `split ${n}`),
+    count.map((n) => `loss ${n / 1000}`),
+    count.map((n) => `hold ${n}ms`),
+  );
+  fc.assert(
+    fc.property(fc.array(condition, { maxLength: 5 }), action, (conditions, a) => {
+      const spec = parseFault([...conditions, a].join(" "));
+      expect(parseFault(formatFault(spec))).toEqual(spec);
+    }),
+  );
 });
 
 test("no text whatever makes the reader throw anything but its own error", () => {
-  const word = fc.oneof(fc.string(), fc.constantFrom(...Object.keys(CONDITIONS), ...Object.keys(ACTIONS), ":", ";", "then", "__proto__", "constructor", "toString", "--", "=", "1..", ".."));
-  fc.assert(fc.property(fc.array(word).map((w) => w.join(" ")), (text) => {
-    try {
-      parseFaults(text);
-    } catch (error) {
-      expect(error).toBeInstanceOf(FaultSpecError);
-      expect((error as FaultSpecError).pointer).toContain("^");
-    }
-  }));
+  const word = fc.oneof(
+    fc.string(),
+    fc.constantFrom(...Object.keys(CONDITIONS), ...Object.keys(ACTIONS), ":", ";", "then", "__proto__", "constructor", "toString", "--", "=", "1..", ".."),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(word).map((w) => w.join(" ")),
+      (text) => {
+        try {
+          parseFaults(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(FaultSpecError);
+          expect((error as FaultSpecError).pointer).toContain("^");
+        }
+      },
+    ),
+  );
 });

@@ -19,8 +19,19 @@ test("ports and names are unique", () => {
   expect(new Set(chaos.ports.map((p) => p.name)).size).toBe(chaos.ports.length);
 });
 test("starting it listens on each port with a behaviour, and names the faults after their ports", () => {
-  const w = new Wire(), listened: (number | "any")[] = [];
-  startPreset(chaos, { listen: ({ port }) => { listened.push(port); return { close() {} }; } }, w.faults, { now: () => 0, at: () => () => {} });
+  const w = new Wire(),
+    listened: (number | "any")[] = [];
+  startPreset(
+    chaos,
+    {
+      listen: ({ port }) => {
+        listened.push(port);
+        return { close() {} };
+      },
+    },
+    w.faults,
+    { now: () => 0, at: () => () => {} },
+  );
   expect(listened).toEqual(chaos.ports.filter((p) => p.behaviour !== undefined).map((p) => p.port));
   const ids = w.faults.list().map((f) => f.id);
   expect(ids).toContain("closing-2");

@@ -9,9 +9,11 @@ import { emitIpv4, parseAddress } from "../../src/wire/ipv4.js";
 import { ACK, CWR, ECE, FIN, formatCtl, PSH, RST, SYN, URG } from "../../src/wire/segment.js";
 import { emitTcp, SegmentHeader } from "../../src/wire/tcp.js";
 
-const CLIENT = parseAddress("10.77.0.1") as number, SERVER = parseAddress("10.77.0.2") as number;
+const CLIENT = parseAddress("10.77.0.1") as number,
+  SERVER = parseAddress("10.77.0.2") as number;
 const BITS: Record<string, number> = { S: SYN, F: FIN, R: RST, P: PSH, U: URG, E: ECE, W: CWR, ".": ACK };
-export const CLIENT_ISN = 0x7fff_fff0, SERVER_ISN = 0xffff_fff0;
+export const CLIENT_ISN = 0x7fff_fff0,
+  SERVER_ISN = 0xffff_fff0;
 
 /** `say("in S 0:0")`: direction, flags, relative from:to, then `ack N`, `win N`, `gso N`. */
 export class Wire {
@@ -30,16 +32,20 @@ export class Wire {
         at: (due, run) => {
           const timer = { due, run };
           this.#timers.push(timer);
-          return () => { this.#timers = this.#timers.filter((t) => t !== timer); };
+          return () => {
+            this.#timers = this.#timers.filter((t) => t !== timer);
+          };
         },
       },
       observer: { wants: (kind) => kind === "fault", event: (e) => void this.events.push(e) },
       ...options,
     });
-    const out = (direction: Direction) => (frame: Frame): void => {
-      this.frames.push({ direction, frame: frame.own() });
-      this.log.push(this.describe(direction, frame));
-    };
+    const out =
+      (direction: Direction) =>
+      (frame: Frame): void => {
+        this.frames.push({ direction, frame: frame.own() });
+        this.log.push(this.describe(direction, frame));
+      };
     this.faults.outlets = { toStack: out("in"), toPeer: out("out") };
     if (specs !== "") this.faults.add(specs);
   }
@@ -61,7 +67,11 @@ export class Wire {
   /** Says segments, one a line. @returns what came out by them */
   say(script: string): string[] {
     const before = this.log.length;
-    for (const line of script.trim().split("\n").map((l) => l.trim()).filter((l) => l !== "")) {
+    for (const line of script
+      .trim()
+      .split("\n")
+      .map((l) => l.trim())
+      .filter((l) => l !== "")) {
       if (line.startsWith("+")) this.pass(Number(line.slice(1)));
       else this.#one(line);
     }
@@ -95,7 +105,10 @@ export class Wire {
     h.acknowledgment = ctl & ACK ? ((inward ? SERVER_ISN : CLIENT_ISN) + ack) | 0 : 0;
     h.ctl = ctl;
     h.window = window;
-    if (ctl & SYN) { h.mss = 1460; h.windowScale = 2; }
+    if (ctl & SYN) {
+      h.mss = 1460;
+      h.windowScale = 2;
+    }
     const bytes = new Uint8Array(20 + 60 + length);
     const headers = 20 + emitTcp(bytes, 20, h);
     for (let i = 0; i < length; i++) bytes[headers + i] = 65 + ((from + i) % 26);
@@ -108,7 +121,8 @@ export class Wire {
   describe(direction: Direction, frame: Frame): string {
     const s = SegmentView.of(frame, direction);
     if (s === undefined) return `${direction} ${frame.bytes[9] === 1 ? `icmp ${frame.bytes[20]}/${frame.bytes[21]}` : "other"}`;
-    const isn = direction === "in" ? CLIENT_ISN : SERVER_ISN, other = direction === "in" ? SERVER_ISN : CLIENT_ISN;
+    const isn = direction === "in" ? CLIENT_ISN : SERVER_ISN,
+      other = direction === "in" ? SERVER_ISN : CLIENT_ISN;
     const from = (s.sequence - isn) | 0;
     const ack = s.has(ACK) ? ` ack ${(s.acknowledgment - other) | 0}` : "";
     return `${direction} ${formatCtl(s.ctl)} ${from}:${from + s.textLength}${ack}${checksumOk(frame) ? "" : " BADSUM"}`;
@@ -117,7 +131,8 @@ export class Wire {
 
 export function checksumOk(frame: Frame): boolean {
   if (frame.partial) return true;
-  const b = frame.bytes, ip = ((b[0] as number) & 15) << 2;
-  const word = (o: number): number => (((b[o] as number) << 24) | ((b[o + 1] as number) << 16) | ((b[o + 2] as number) << 8) | (b[o + 3] as number));
+  const b = frame.bytes,
+    ip = ((b[0] as number) & 15) << 2;
+  const word = (o: number): number => ((b[o] as number) << 24) | ((b[o + 1] as number) << 16) | ((b[o + 2] as number) << 8) | (b[o + 3] as number);
   return fold(sumHeader(b, ip, b.length - ip, pseudoHeaderSum(word(12), word(16), 6, b.length - ip))) === 0xffff;
 }

@@ -30,41 +30,158 @@ const CUT = { node: /ECONNRESET/, fetch: /UND_ERR_SOCKET/, undici: /UND_ERR_SOCK
 const ROWS: Readonly<Record<string, Row>> = {
   "ok": { exit: 0, also: (c) => expect(c).toMatchObject({ status: 200, octets: 1000 }), ss: /^TIME-WAIT 0 0 /, others: 1000 },
 
-  "refused": { exit: 7, says: /\(7\) Failed to connect to 10\.77\.0\.2 port 8001 after \d+ ms: Couldn't connect to server/, others: { node: /ECONNREFUSED/, fetch: /ECONNREFUSED/, undici: /ECONNREFUSED/, python: /ConnectionRefusedError/ } },
-  "syn-lost": { exit: 28, says: /\(28\) Connection timed out after \d+ milliseconds/, also: (c) => expect(c.connectS).toBe(0), ss: /^SYN-SENT 0 1 .* timer:\(on,/, others: TIMEOUT },
-  "synack-late": { exit: 0, also: (c) => { expect(c.connectS).toBeGreaterThanOrEqual(3); expect(c.connectS).toBeLessThan(3.9); }, ss: /^SYN-SENT /, others: 1000, timeoutS: 8 },
-  "syn-lost-twice": { exit: 0, also: (c) => { expect(c.connectS).toBeGreaterThanOrEqual(2); expect(c.connectS).toBeLessThan(3.5); }, ss: /^SYN-SENT /, others: 1000, timeoutS: 8 },
+  "refused": {
+    exit: 7,
+    says: /\(7\) Failed to connect to 10\.77\.0\.2 port 8001 after \d+ ms: Couldn't connect to server/,
+    others: { node: /ECONNREFUSED/, fetch: /ECONNREFUSED/, undici: /ECONNREFUSED/, python: /ConnectionRefusedError/ },
+  },
+  "syn-lost": {
+    exit: 28,
+    says: /\(28\) Connection timed out after \d+ milliseconds/,
+    also: (c) => expect(c.connectS).toBe(0),
+    ss: /^SYN-SENT 0 1 .* timer:\(on,/,
+    others: TIMEOUT,
+  },
+  "synack-late": {
+    exit: 0,
+    also: (c) => {
+      expect(c.connectS).toBeGreaterThanOrEqual(3);
+      expect(c.connectS).toBeLessThan(3.9);
+    },
+    ss: /^SYN-SENT /,
+    others: 1000,
+    timeoutS: 8,
+  },
+  "syn-lost-twice": {
+    exit: 0,
+    also: (c) => {
+      expect(c.connectS).toBeGreaterThanOrEqual(2);
+      expect(c.connectS).toBeLessThan(3.5);
+    },
+    ss: /^SYN-SENT /,
+    others: 1000,
+    timeoutS: 8,
+  },
   "synack-badsum": { exit: 28, says: /\(28\) Connection timed out/, ss: /^SYN-SENT /, others: TIMEOUT },
   "synack-wrong-ack": { exit: 28, says: /\(28\) Connection timed out/, ss: /^SYN-SENT /, others: TIMEOUT },
-  "host-unreachable": { exit: 7, says: /\(7\) .*(Couldn't connect to server|No route to host)/, others: { node: /EHOSTUNREACH/, fetch: /EHOSTUNREACH/, undici: /EHOSTUNREACH/, python: /OSError/ } },
+  "host-unreachable": {
+    exit: 7,
+    says: /\(7\) .*(Couldn't connect to server|No route to host)/,
+    others: { node: /EHOSTUNREACH/, fetch: /EHOSTUNREACH/, undici: /EHOSTUNREACH/, python: /OSError/ },
+  },
 
   // The RST is on its way when the client learns that it is connected: either may reach the application first.
-  "reset-at-once": { exit: [56, 7], says: /\(56\) Recv failure: Connection reset by peer|\(7\) Failed to connect/, also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }), others: RESET },
-  "reset-request": { exit: 56, says: /\(56\) Recv failure: Connection reset by peer/, also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }), others: RESET },
-  "reset-mid-body": { exit: 56, says: /\(56\) Recv failure: Connection reset by peer/, also: (c) => expect(c).toMatchObject({ status: 200, octets: 100 }), others: RESET },
+  "reset-at-once": {
+    exit: [56, 7],
+    says: /\(56\) Recv failure: Connection reset by peer|\(7\) Failed to connect/,
+    also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }),
+    others: RESET,
+  },
+  "reset-request": {
+    exit: 56,
+    says: /\(56\) Recv failure: Connection reset by peer/,
+    also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }),
+    others: RESET,
+  },
+  "reset-mid-body": {
+    exit: 56,
+    says: /\(56\) Recv failure: Connection reset by peer/,
+    also: (c) => expect(c).toMatchObject({ status: 200, octets: 100 }),
+    others: RESET,
+  },
   "fin-mid-body": { exit: 18, says: /\(18\) transfer closed with 900 bytes remaining to read/, also: (c) => expect(c.octets).toBe(100), others: CUT },
   "empty-reply": { exit: 52, says: /\(52\) Empty reply from server/, others: { ...CUT, python: /RemoteDisconnected/ } },
-  "silent": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/, ss: /^ESTAB 0 0 (?!.*timer:\((on|persist))/, others: TIMEOUT },
-  "zero-window": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/, ss: /^ESTAB 0 [1-9]\d* .* timer:\(persist,.*rwnd_limited:.*notsent:/, flags: ["-iO"], others: TIMEOUT },
-  "blackhole": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/, ss: /^ESTAB 0 [1-9]\d* .* timer:\(on,/, others: TIMEOUT },
-  "late": { exit: 0, also: (c) => { expect(c.totalS).toBeGreaterThanOrEqual(3); expect(c.connectS).toBeLessThan(1); }, others: 1000, timeoutS: 8 },
-  "drip": { exit: 0, also: (c) => { expect(c.totalS).toBeGreaterThan(3); expect(c.octets).toBe(100); }, others: 100, timeoutS: 8 },
+  "silent": {
+    exit: 28,
+    says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/,
+    ss: /^ESTAB 0 0 (?!.*timer:\((on|persist))/,
+    others: TIMEOUT,
+  },
+  "zero-window": {
+    exit: 28,
+    says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/,
+    ss: /^ESTAB 0 [1-9]\d* .* timer:\(persist,.*rwnd_limited:.*notsent:/,
+    flags: ["-iO"],
+    others: TIMEOUT,
+  },
+  "blackhole": {
+    exit: 28,
+    says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/,
+    ss: /^ESTAB 0 [1-9]\d* .* timer:\(on,/,
+    others: TIMEOUT,
+  },
+  "late": {
+    exit: 0,
+    also: (c) => {
+      expect(c.totalS).toBeGreaterThanOrEqual(3);
+      expect(c.connectS).toBeLessThan(1);
+    },
+    others: 1000,
+    timeoutS: 8,
+  },
+  "drip": {
+    exit: 0,
+    also: (c) => {
+      expect(c.totalS).toBeGreaterThan(3);
+      expect(c.octets).toBe(100);
+    },
+    others: 100,
+    timeoutS: 8,
+  },
   "stalls": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 500 out of 1000 bytes received/, others: TIMEOUT },
   "endless-body": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 1000 bytes received/, others: TIMEOUT },
   "chunk-cut": { exit: 18, says: /\(18\) transfer closed with outstanding read data remaining/, others: CUT },
-  "garbage": { exit: 1, says: /\(1\) Received HTTP\/0\.9 when not allowed/, others: { node: /^HPE_INVALID_CONSTANT$/, fetch: /HPE_INVALID|does not match the HTTP\/1\.1 protocol/, undici: /HPE_INVALID|HTTPParserError/, python: /BadStatusLine/ } },
-  "never-read": { exit: 28, says: /\(28\) Operation timed out/, curlArgs: ["--data-binary", "@/proc/self/exe"], ss: /^ESTAB 0 [1-9]\d* .* timer:\(persist,.*rwnd_limited:/, flags: ["-iO"], others: TIMEOUT },
+  "garbage": {
+    exit: 1,
+    says: /\(1\) Received HTTP\/0\.9 when not allowed/,
+    others: {
+      node: /^HPE_INVALID_CONSTANT$/,
+      fetch: /HPE_INVALID|does not match the HTTP\/1\.1 protocol/,
+      undici: /HPE_INVALID|HTTPParserError/,
+      python: /BadStatusLine/,
+    },
+  },
+  "never-read": {
+    exit: 28,
+    says: /\(28\) Operation timed out/,
+    curlArgs: ["--data-binary", "@/proc/self/exe"],
+    ss: /^ESTAB 0 [1-9]\d* .* timer:\(persist,.*rwnd_limited:/,
+    flags: ["-iO"],
+    others: TIMEOUT,
+  },
 
   "loss": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
   "bursts": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
   "reorder": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
   "duplicate": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
   "corrupt": { exit: 0, also: (c) => expect(c.body).toBe(Buffer.from(sampleText(0, 1_000_000)).toString("latin1")), others: 1_000_000, timeoutS: 20 },
-  "mangle": { exit: 0, also: (c) => { expect(c.octets).toBe(1000); expect(differences(c.body)).toBe(1); }, others: 1000 },
+  "mangle": {
+    exit: 0,
+    also: (c) => {
+      expect(c.octets).toBe(1000);
+      expect(differences(c.body)).toBe(1);
+    },
+    others: 1000,
+  },
   "one-by-one": { exit: 0, also: (c) => expect(c.octets).toBe(100), others: 100 },
   "mtu-hole": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/, ss: /^ESTAB 0 0 /, others: TIMEOUT },
-  "slow-link": { exit: 0, also: (c) => { expect(c.octets).toBe(20_000); expect(c.totalS).toBeGreaterThan(1.5); }, others: 20_000, timeoutS: 20 },
-  "far-away": { exit: 0, also: (c) => { expect(c.connectS).toBeGreaterThan(0.19); expect(c.totalS).toBeGreaterThan(0.39); }, others: 1000 },
+  "slow-link": {
+    exit: 0,
+    also: (c) => {
+      expect(c.octets).toBe(20_000);
+      expect(c.totalS).toBeGreaterThan(1.5);
+    },
+    others: 20_000,
+    timeoutS: 20,
+  },
+  "far-away": {
+    exit: 0,
+    also: (c) => {
+      expect(c.connectS).toBeGreaterThan(0.19);
+      expect(c.totalS).toBeGreaterThan(0.39);
+    },
+    others: 1000,
+  },
   "isn-wrap": { exit: 0, also: (c) => expect(c.octets).toBe(100_000), others: 100_000 },
 
   "fin-unacked": { exit: 0, ss: /^FIN-WAIT-1 0 1 .* timer:\(on,/, others: 1000 },
@@ -90,10 +207,14 @@ const judge = (got: number | string, wanted: Outcome, who: string): void => {
 
 describe.skipIf(peerMissing())("the chaos preset", () => {
   let stop = (): void => {};
-  beforeAll(() => { stop = startChaos().close; });
+  beforeAll(() => {
+    stop = startChaos().close;
+  });
   afterAll(() => stop());
 
-  test("every port of the preset has a row here", () => { expect(Object.keys(ROWS)).toEqual(chaos.ports.map((p) => p.name)); });
+  test("every port of the preset has a row here", () => {
+    expect(Object.keys(ROWS)).toEqual(chaos.ports.map((p) => p.name));
+  });
 
   describe.concurrent("curl", () => {
     test.each(Object.entries(ROWS))("%s", async (name, row) => {
@@ -110,7 +231,22 @@ describe.skipIf(peerMissing())("the chaos preset", () => {
   });
 
   describe.concurrent("with an ISN that wraps within 16 octets", () => {
-    test.each(["ok", "reset-request", "reset-mid-body", "fin-mid-body", "empty-reply", "silent", "zero-window", "blackhole", "chunk-cut", "loss", "reorder", "fin-unacked", "never-fin", "last-ack"])("%s", async (name) => {
+    test.each([
+      "ok",
+      "reset-request",
+      "reset-mid-body",
+      "fin-mid-body",
+      "empty-reply",
+      "silent",
+      "zero-window",
+      "blackhole",
+      "chunk-cut",
+      "loss",
+      "reorder",
+      "fin-unacked",
+      "never-fin",
+      "last-ack",
+    ])("%s", async (name) => {
       const row = ROWS[name] as Row;
       await using peer = await createPeer({ chaos: name, faults: "out synack isn 0xfffffff0" });
       const running = curl(peer.url, "-m", String(row.timeoutS ?? 1.5));
@@ -124,9 +260,18 @@ describe.skipIf(peerMissing())("the chaos preset", () => {
 
   describe.concurrent("Node's http, fetch, undici, Python's http.client", () => {
     test.each(Object.entries(ROWS))("%s", async (name, row) => {
-      const s = row.timeoutS ?? 1.5, url = urlOf(name);
-      const wanted = typeof row.others === "number" || row.others instanceof RegExp ? { node: row.others, fetch: row.others, undici: row.others, python: row.others } : row.others;
-      const [node, fetch, undici, py] = await Promise.all([nodeHttp(url, { timeout: s * 1000 }), fetched(url, s * 1000), undiciRequest(url, s * 1000), python(ADDRESS, portOf(name), s)]);
+      const s = row.timeoutS ?? 1.5,
+        url = urlOf(name);
+      const wanted =
+        typeof row.others === "number" || row.others instanceof RegExp
+          ? { node: row.others, fetch: row.others, undici: row.others, python: row.others }
+          : row.others;
+      const [node, fetch, undici, py] = await Promise.all([
+        nodeHttp(url, { timeout: s * 1000 }),
+        fetched(url, s * 1000),
+        undiciRequest(url, s * 1000),
+        python(ADDRESS, portOf(name), s),
+      ]);
       judge(node, wanted.node, "Node http");
       judge(fetch, wanted.fetch, "fetch");
       judge(undici, wanted.undici, "undici");

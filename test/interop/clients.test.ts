@@ -12,7 +12,9 @@ expect.extend(matchers);
 
 describe.skipIf(peerMissing("own"))("the chaos preset, with clients of another kind", () => {
   let stop = (): void => {};
-  beforeAll(() => { stop = startChaos().close; });
+  beforeAll(() => {
+    stop = startChaos().close;
+  });
   afterAll(() => stop());
 
   test("keep-alive race: curl hides it, even for POST", async () => {
@@ -86,7 +88,9 @@ describe.skipIf(peerMissing())("one peer", () => {
     open.push(peer);
     return peer;
   };
-  afterEach(async () => { for (const peer of open.splice(0)) await peer.close(); });
+  afterEach(async () => {
+    for (const peer of open.splice(0)) await peer.close();
+  });
 
   test("faults compose: SYN,ACK dropped twice, then 5 % loss, then RST at octet 100,000; each act is an event", async () => {
     const peer = await peerOf({ behaviour: "http body 1000000", faults: "synack nth 1,2 drop; data loss 5%; out byte 100000 rst" });
@@ -130,7 +134,11 @@ describe.skipIf(peerMissing())("one peer", () => {
 
   test("a peer that vanishes: the client only learns of it by asking (keep-alive)", async () => {
     const peer = await peerOf({ behaviour: "silent" });
-    const child = spawn("python3", ["-c", `
+    const child = spawn(
+      "python3",
+      [
+        "-c",
+        `
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -141,7 +149,12 @@ try:
     s.recv(1)
 except OSError as e:
     print(type(e).__name__)
-`, peer.address, String(peer.port)], { stdio: ["ignore", "pipe", "inherit"] });
+`,
+        peer.address,
+        String(peer.port),
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
     await (await peer.connection()).reached("ESTABLISHED");
     const fault = peer.fault("in keepalive drop");
     const [said] = (await once(child.stdout, "data")) as [Buffer];

@@ -37,7 +37,8 @@ describeUnless(enterMissing(), "8 MiB to the echo service and back", () => {
     const ns = await makeNetns();
     clean.push(() => ns.close());
     const tun = ns.enter(() => openTun({ name: "tun0", host: "10.77.0.1/24", ...options }));
-    const device = wrap(tun), clock = systemClock();
+    const device = wrap(tun),
+      clock = systemClock();
     const stack = new Stack({ addresses: ["10.77.0.2"], mtu: device.mtu, secret: new Uint32Array(4), random: () => Math.floor(Math.random() * 2 ** 32) });
     const driver = drive(device, stack, clock);
     const net = createNet(stack, { now: clock.now });
@@ -59,8 +60,14 @@ describeUnless(enterMissing(), "8 MiB to the echo service and back", () => {
   function longest(inner: Device): { device: Device; seen: { in: number; out: number } } {
     const seen = { in: 0, out: 0 };
     const device = new FilterDevice(inner, {
-      incoming: (frame, forward) => { seen.in = Math.max(seen.in, frame.length); forward(frame); },
-      outgoing: (frame, forward) => { seen.out = Math.max(seen.out, frame.length); forward(frame); },
+      incoming: (frame, forward) => {
+        seen.in = Math.max(seen.in, frame.length);
+        forward(frame);
+      },
+      outgoing: (frame, forward) => {
+        seen.out = Math.max(seen.out, frame.length);
+        forward(frame);
+      },
     });
     return { device, seen };
   }
@@ -94,12 +101,19 @@ describeUnless(enterMissing(), "8 MiB to the echo service and back", () => {
     } else expect([seen.in, seen.out]).toEqual([mtu, mtu]);
   });
 
-  test.each(["auto", "off"] as const)("offload %s, over a link that loses, doubles, damages, delays and reorders, recorded on both sides of it", async (offload) => {
-    const folder = mkdtempSync(join(tmpdir(), "glasstcp-stream-"));
-    clean.unshift(async () => rmSync(folder, { recursive: true }));
-    const ns = await serve({ offload }, (tun) =>
-      capture(impair(capture(tun, join(folder, "wire.pcapng")), parseImpair("loss=0.5%,duplicate=0.5%,corrupt=0.5%,delay=2ms,jitter=1ms,reorder=1%,seed=7")), join(folder, "stack.pcapng")));
-    await echo(ns, 1 << 20);
-    for (const name of ["wire", "stack"]) expect(readFileSync(join(folder, `${name}.pcapng`)).length).toBeGreaterThan(2 << 20);
-  });
+  test.each(["auto", "off"] as const)(
+    "offload %s, over a link that loses, doubles, damages, delays and reorders, recorded on both sides of it",
+    async (offload) => {
+      const folder = mkdtempSync(join(tmpdir(), "glasstcp-stream-"));
+      clean.unshift(async () => rmSync(folder, { recursive: true }));
+      const ns = await serve({ offload }, (tun) =>
+        capture(
+          impair(capture(tun, join(folder, "wire.pcapng")), parseImpair("loss=0.5%,duplicate=0.5%,corrupt=0.5%,delay=2ms,jitter=1ms,reorder=1%,seed=7")),
+          join(folder, "stack.pcapng"),
+        ),
+      );
+      await echo(ns, 1 << 20);
+      for (const name of ["wire", "stack"]) expect(readFileSync(join(folder, `${name}.pcapng`)).length).toBeGreaterThan(2 << 20);
+    },
+  );
 });

@@ -21,11 +21,16 @@ async function rig(options: TunOptions, wrap = (device: TunDevice): FilterDevice
   const tun = ns.enter(() => openTun({ name: "tun0", host: HOST, ...options }));
   const udp = new KernelUdp(ns, THEIRS, THEIR_PORT);
   return {
-    ns, tun, udp,
+    ns,
+    tun,
+    udp,
     device: wrap(tun),
-    arrive: (text: Uint8Array) => { expect(udp.send(text, OURS, OUR_PORT)).toBe(text.length); },
+    arrive: (text: Uint8Array) => {
+      expect(udp.send(text, OURS, OUR_PORT)).toBe(text.length);
+    },
     left: async (count: number) => {
-      const got: Uint8Array[] = [], until = Date.now() + 5000;
+      const got: Uint8Array[] = [],
+        until = Date.now() + 5000;
       while (got.length < count) {
         const text = udp.receive();
         if (text !== undefined) got.push(text);
@@ -35,8 +40,14 @@ async function rig(options: TunOptions, wrap = (device: TunDevice): FilterDevice
       expect(udp.receive()).toBeUndefined();
       return got.map((text) => ({ source: OURS, destination: THEIRS, sourcePort: OUR_PORT, destinationPort: THEIR_PORT, text }));
     },
-    breakDown: () => { ns.sh("ip link del tun0"); },
-    close: async () => { tun.close(); udp.close(); await ns.close(); },
+    breakDown: () => {
+      ns.sh("ip link del tun0");
+    },
+    close: async () => {
+      tun.close();
+      udp.close();
+      await ns.close();
+    },
   };
 }
 
@@ -51,7 +62,9 @@ describeUnless(why, "koffi TUN", () => {
 describeUnless(why, "opening a TUN", () => {
   let ns: Netns;
   const open: TunDevice[] = [];
-  beforeEach(async () => { ns = await makeNetns(); });
+  beforeEach(async () => {
+    ns = await makeNetns();
+  });
   afterEach(async () => {
     for (const device of open.splice(0)) device.close();
     await ns.close();
@@ -90,7 +103,14 @@ describeUnless(why, "opening a TUN", () => {
   });
 
   test("is gone from the kernel, with its descriptor, when closed; and was never open for children", async () => {
-    const held = () => readdirSync("/proc/self/fd").filter((fd) => { try { return readlinkSync(`/proc/self/fd/${fd}`) === "/dev/net/tun"; } catch { return false; } });
+    const held = () =>
+      readdirSync("/proc/self/fd").filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`) === "/dev/net/tun";
+        } catch {
+          return false;
+        }
+      });
     const device = make({ name: "tun0", host: HOST });
     expect(held()).toHaveLength(1);
     const child = spawnSync("sh", ["-c", "ls -l /proc/self/fd"], { encoding: "utf8" });
@@ -129,18 +149,25 @@ describeUnless(why, "opening a TUN", () => {
       return [e.code, e.kind, e.message, e.mend];
     };
     expect(refused({ name: "tun0" })).toEqual(["EBUSY", "busy", "tun0 is in use by another program", expect.stringContaining("--tun NAME")]);
-    expect(refused({ name: "nothere", attach: true })).toEqual(["ENODEV", "missing", "there is no interface nothere to attach to", expect.stringContaining("ip tuntap add dev nothere mode tun")]);
+    expect(refused({ name: "nothere", attach: true })).toEqual([
+      "ENODEV",
+      "missing",
+      "there is no interface nothere to attach to",
+      expect.stringContaining("ip tuntap add dev nothere mode tun"),
+    ]);
     expect(refused({ name: "tap0" })).toEqual(["EINVAL", "busy", expect.stringMatching(/^tap0 is there and /), expect.stringContaining("ip link del tap0")]);
     expect(refused({ name: "lo" })[1]).toBe("busy");
     expect(refused({ name: "dummy0" })[1]).toBe("busy");
     for (const name of ["", "a/b", "sixteen-octets-x", "a b", ".", "tun%d"]) expect(refused({ name }).slice(0, 2), name).toEqual(["EINVAL", "usage"]);
-    for (const host of ["10.77.0.1/33", "10.77.0", "10.77.0.256/24", "fe80::1/64"]) expect(refused({ name: "tun1", host }).slice(0, 2), host).toEqual(["EINVAL", "usage"]);
+    for (const host of ["10.77.0.1/33", "10.77.0", "10.77.0.256/24", "fe80::1/64"])
+      expect(refused({ name: "tun1", host }).slice(0, 2), host).toEqual(["EINVAL", "usage"]);
     expect(refused({ name: "tun1", mtu: 67 })[1]).toBe("usage");
     expect(refused({ name: "tun1", spinUs: 2001 })[1]).toBe("usage");
   });
 
   test("leaves no descriptor behind when it is refused halfway", () => {
-    const count = () => readdirSync("/proc/self/fd").length, before = count();
+    const count = () => readdirSync("/proc/self/fd").length,
+      before = count();
     refusal(() => make({ name: "tun1", host: HOST, routes: ["240.0.0.0/4", "0.0.0.0/0", "10.0.0.0/8", "bogus"] }));
     expect(count()).toBe(before);
   });
@@ -150,10 +177,12 @@ describeUnless(why, "a TUN without batches", () => {
   test.each([
     ["io_setup", false],
     ["io_submit", true],
-  ])("%s refused, as by a seccomp profile: one system call a frame instead, nothing lost", (call, batches) => inNetns(async (ns) => {
-    const said = await ns.must(process.execPath, ["--import", "tsx", fileURLToPath(new URL("../support/seccomp-device.ts", import.meta.url)), call]);
-    expect(JSON.parse(said)).toEqual({ batches, toKernel: 100, fromKernel: 100, txErrors: 0, rxErrors: 0 });
-  }));
+  ])("%s refused, as by a seccomp profile: one system call a frame instead, nothing lost", (call, batches) =>
+    inNetns(async (ns) => {
+      const said = await ns.must(process.execPath, ["--import", "tsx", fileURLToPath(new URL("../support/seccomp-device.ts", import.meta.url)), call]);
+      expect(JSON.parse(said)).toEqual({ batches, toKernel: 100, fromKernel: 100, txErrors: 0, rxErrors: 0 });
+    }),
+  );
 });
 
 describeUnless(why, "a TUN in trouble", () => {
@@ -177,7 +206,9 @@ describeUnless(why, "a TUN in trouble", () => {
         for (let n = tun.read(); n > 0; n = tun.read()) got.push(...datagrams(tun, n).map((p) => p.text.length));
         look();
       },
-      failed: () => { failed = true; },
+      failed: () => {
+        failed = true;
+      },
     });
     ns.sh("ip link set tun0 down");
     send(bytes(1, 1));
@@ -190,7 +221,11 @@ describeUnless(why, "a TUN in trouble", () => {
     send(bytes(4, 1));
     tun.tx.flush();
     expect((await at.left(1))[0]?.text).toHaveLength(4);
-    const arrived = new Promise<void>((resolve) => { look = () => { if (got.length > 0) resolve(); }; });
+    const arrived = new Promise<void>((resolve) => {
+      look = () => {
+        if (got.length > 0) resolve();
+      };
+    });
     udp.send(bytes(5, 1), OURS, OUR_PORT);
     await arrived;
     expect(got).toEqual([5]);
@@ -201,9 +236,22 @@ describeUnless(why, "a TUN in trouble", () => {
     at = await rig({});
     const { ns, tun } = at;
     let told = 0;
-    const failure = new Promise((resolve) => tun.start({ readable: () => { tun.read(); }, failed: (f) => { told++; resolve(f); } }));
+    const failure = new Promise((resolve) =>
+      tun.start({
+        readable: () => {
+          tun.read();
+        },
+        failed: (f) => {
+          told++;
+          resolve(f);
+        },
+      }),
+    );
     ns.sh("ip link del tun0");
-    for (let i = 0; i < 3; i++) { tun.tx.begin(); tun.tx.end(40, 0, false); }
+    for (let i = 0; i < 3; i++) {
+      tun.tx.begin();
+      tun.tx.end(40, 0, false);
+    }
     tun.tx.flush();
     expect([tun.counters.txErrors, told]).toEqual([3, 0]);
     expect(await failure).toEqual({ code: "EBADFD", message: "the interface tun0 was deleted" });
@@ -212,7 +260,8 @@ describeUnless(why, "a TUN in trouble", () => {
   test("what a handler throws reaches the process, and frames are still delivered", async () => {
     at = await rig({});
     const { tun, udp } = at;
-    let calls = 0, look = (): void => {};
+    let calls = 0,
+      look = (): void => {};
     const kept = process.listeners("uncaughtException");
     const thrown = new Promise<Error>((resolve) => {
       process.removeAllListeners("uncaughtException");
@@ -220,7 +269,8 @@ describeUnless(why, "a TUN in trouble", () => {
     });
     tun.start({
       readable: () => {
-        let n = 0, frames = 0;
+        let n = 0,
+          frames = 0;
         for (n = tun.read(); n > 0; n = tun.read()) frames += datagrams(tun, n).length;
         if (frames === 0) return;
         calls++;
@@ -235,7 +285,9 @@ describeUnless(why, "a TUN in trouble", () => {
     } finally {
       for (const listener of kept) process.on("uncaughtException", listener);
     }
-    const again = new Promise<void>((resolve) => { look = resolve; });
+    const again = new Promise<void>((resolve) => {
+      look = resolve;
+    });
     udp.send(bytes(1, 1), OURS, OUR_PORT);
     await again;
     expect(calls).toBe(2);
@@ -282,7 +334,8 @@ describeUnless(why, "a TUN in trouble", () => {
     expect(asked.user + asked.system).toBeLessThan(700_000); // each look ends after 2 ms
     expect(tun.spins.found).toBeGreaterThan(50);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const looks = tun.spins.looks, before = process.cpuUsage();
+    const looks = tun.spins.looks,
+      before = process.cpuUsage();
     await new Promise((resolve) => setTimeout(resolve, 300));
     const spent = process.cpuUsage(before);
     // The kernel's own noise may wake it once or twice; without an end to the looking it would be 100 %.

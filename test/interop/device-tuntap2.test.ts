@@ -12,13 +12,17 @@ const why = found === undefined ? "the optional package tuntap2 is not installed
 /** The package's class, each call of which is made with this thread in the namespace. */
 function inside(ns: Netns, module: Tuntap2Module): Tuntap2Module {
   const Tun = new Proxy(module.Tun, {
-    construct: (Original) => new Proxy(ns.enter(() => new Original()), {
-      set: (tun, key, value) => ns.enter(() => Reflect.set(tun, key, value, tun)),
-      get: (tun, key) => {
-        const value: unknown = Reflect.get(tun, key, tun);
-        return typeof value === "function" ? value.bind(tun) : value;
-      },
-    }),
+    construct: (Original) =>
+      new Proxy(
+        ns.enter(() => new Original()),
+        {
+          set: (tun, key, value) => ns.enter(() => Reflect.set(tun, key, value, tun)),
+          get: (tun, key) => {
+            const value: unknown = Reflect.get(tun, key, tun);
+            return typeof value === "function" ? value.bind(tun) : value;
+          },
+        },
+      ),
   });
   return { Tun };
 }
@@ -30,9 +34,12 @@ describeUnless(why, "tuntap2 itself", () => {
     const udp = new KernelUdp(ns, THEIRS, THEIR_PORT);
     return {
       device,
-      arrive: (text) => { expect(udp.send(text, OURS, OUR_PORT)).toBe(text.length); },
+      arrive: (text) => {
+        expect(udp.send(text, OURS, OUR_PORT)).toBe(text.length);
+      },
       left: async (count) => {
-        const got: Uint8Array[] = [], until = Date.now() + 5000;
+        const got: Uint8Array[] = [],
+          until = Date.now() + 5000;
         while (got.length < count && Date.now() < until) {
           const text = udp.receive();
           if (text === undefined) await new Promise((resolve) => setImmediate(resolve));
@@ -40,7 +47,11 @@ describeUnless(why, "tuntap2 itself", () => {
         }
         return got.map((text) => ({ source: OURS, destination: THEIRS, sourcePort: OUR_PORT, destinationPort: THEIR_PORT, text }));
       },
-      close: async () => { device.close(); udp.close(); await ns.close(); },
+      close: async () => {
+        device.close();
+        udp.close();
+        await ns.close();
+      },
     };
   });
 });

@@ -19,21 +19,42 @@ describeUnless(why, "a user without rights", () => {
     chmodSync(folder, 0o755);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
-  beforeEach(async () => { ns = await makeNetns(); });
+  beforeEach(async () => {
+    ns = await makeNetns();
+  });
   afterEach(() => ns.close());
 
   /** @param node what /dev/net/tun is, in a mount namespace of this call alone */
   async function open(node: "open" | "closed" | "absent" | "dead", options: OpenDeviceOptions, before = ""): Promise<Record<string, unknown>> {
-    const mounts = node === "absent"
-      ? "mount -t tmpfs none /dev/net"
-      : `n=$(mktemp -u ${folder}/XXXXXX); mknod $n c 10 ${node === "dead" ? 254 : 200}; chmod ${node === "closed" ? 600 : 666} $n; mount --bind $n /dev/net/tun`;
+    const mounts =
+      node === "absent"
+        ? "mount -t tmpfs none /dev/net"
+        : `n=$(mktemp -u ${folder}/XXXXXX); mknod $n c 10 ${node === "dead" ? 254 : 200}; chmod ${node === "closed" ? 600 : 666} $n; mount --bind $n /dev/net/tun`;
     const line = `${mounts}; exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups --inh-caps=-all ${before} "$@"`;
-    const out = await ns.must("unshare", ["-m", "--propagation", "private", "sh", "-ec", line, "sh", process.execPath, "--import", "tsx", PROGRAM, JSON.stringify(options)]);
+    const out = await ns.must("unshare", [
+      "-m",
+      "--propagation",
+      "private",
+      "sh",
+      "-ec",
+      line,
+      "sh",
+      process.execPath,
+      "--import",
+      "tsx",
+      PROGRAM,
+      JSON.stringify(options),
+    ]);
     return JSON.parse(out) as Record<string, unknown>;
   }
 
   test("and without the device node", async () => {
-    expect(await open("absent", {})).toEqual({ code: "ENOENT", kind: "missing", message: "/dev/net/tun is not there", mend: expect.stringMatching(/--device \/dev\/net\/tun.*mknod \/dev\/net\/tun c 10 200/) });
+    expect(await open("absent", {})).toEqual({
+      code: "ENOENT",
+      kind: "missing",
+      message: "/dev/net/tun is not there",
+      mend: expect.stringMatching(/--device \/dev\/net\/tun.*mknod \/dev\/net\/tun c 10 200/),
+    });
   });
 
   test("and with a node that no driver stands behind", async () => {
@@ -45,7 +66,12 @@ describeUnless(why, "a user without rights", () => {
   });
 
   test("cannot make an interface", async () => {
-    expect(await open("open", { name: "tun9" })).toEqual({ code: "EPERM", kind: "permission", message: "no permission to make the interface tun9", mend: expect.stringMatching(/as root.*--cap-add NET_ADMIN.*glasstcp sandbox/) });
+    expect(await open("open", { name: "tun9" })).toEqual({
+      code: "EPERM",
+      kind: "permission",
+      message: "no permission to make the interface tun9",
+      mend: expect.stringMatching(/as root.*--cap-add NET_ADMIN.*glasstcp sandbox/),
+    });
   });
 
   test("uses one that root made and configured for him, with offload", async () => {
@@ -55,9 +81,15 @@ describeUnless(why, "a user without rights", () => {
 
   test("is told what root has still to do to it", async () => {
     ns.sh(`ip tuntap add dev tun9 mode tun user ${NOBODY}; ip link set tun9 up`);
-    expect(await open("open", { name: "tun9", host: "10.77.0.1/24" })).toMatchObject({ code: "EPERM", kind: "permission", mend: expect.stringContaining("ip addr add 10.77.0.1/24 dev tun9") });
+    expect(await open("open", { name: "tun9", host: "10.77.0.1/24" })).toMatchObject({
+      code: "EPERM",
+      kind: "permission",
+      mend: expect.stringContaining("ip addr add 10.77.0.1/24 dev tun9"),
+    });
     ns.sh("ip addr add 10.77.0.1/24 dev tun9");
-    expect(await open("open", { name: "tun9", host: "10.77.0.1/24", routes: ["10.78.0.0/16"] })).toMatchObject({ mend: expect.stringContaining("ip route add 10.78.0.0/16 dev tun9") });
+    expect(await open("open", { name: "tun9", host: "10.77.0.1/24", routes: ["10.78.0.0/16"] })).toMatchObject({
+      mend: expect.stringContaining("ip route add 10.78.0.0/16 dev tun9"),
+    });
     expect(await open("open", { name: "tun9", mtu: 1300 })).toMatchObject({ mend: expect.stringContaining("ip link set tun9 mtu 1300") });
     ns.sh("ip link set tun9 down");
     expect(await open("open", { name: "tun9" })).toMatchObject({ mend: expect.stringContaining("ip link set tun9 up") });
@@ -65,12 +97,21 @@ describeUnless(why, "a user without rights", () => {
 
   test("does not get one that belongs to another", async () => {
     ns.sh("ip tuntap add dev tun9 mode tun user 1");
-    expect(await open("open", { name: "tun9" })).toMatchObject({ code: "EPERM", kind: "permission", message: "tun9 belongs to another user", mend: expect.stringContaining("ip tuntap add dev tun9 mode tun user") });
+    expect(await open("open", { name: "tun9" })).toMatchObject({
+      code: "EPERM",
+      kind: "permission",
+      message: "tun9 belongs to another user",
+      mend: expect.stringContaining("ip tuntap add dev tun9 mode tun user"),
+    });
   });
 
   test("makes and configures one in a user and network namespace of his own", async (context) => {
     const tried = await ns.run("setpriv", [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "unshare", "-Urn", "true"]);
     if (tried.code !== 0) return context.skip(`user namespaces are not allowed here: ${tried.stderr.trim()}`);
-    expect(await open("open", { name: "tun9", host: "10.77.0.1/24", mtu: 1400, routes: ["10.78.0.0/16"] }, "unshare -Urn")).toEqual({ name: "tun9", mtu: 1400, checksum: true });
+    expect(await open("open", { name: "tun9", host: "10.77.0.1/24", mtu: 1400, routes: ["10.78.0.0/16"] }, "unshare -Urn")).toEqual({
+      name: "tun9",
+      mtu: 1400,
+      checksum: true,
+    });
   });
 });

@@ -9,11 +9,22 @@ import { PRESETS } from "../../src/faults/presets.js";
 import { makeNetns, type Netns, netnsMissing, type RunResult } from "../support/netns.js";
 
 const MAIN = ["--import", "tsx", "src/cli/main.ts"];
-interface Line { readonly event?: string; readonly fault?: string; readonly act?: string; readonly detail?: string; readonly msg?: string; readonly remote?: string; readonly conn?: number; readonly from?: string; readonly to?: string }
+interface Line {
+  readonly event?: string;
+  readonly fault?: string;
+  readonly act?: string;
+  readonly detail?: string;
+  readonly msg?: string;
+  readonly remote?: string;
+  readonly conn?: number;
+  readonly from?: string;
+  readonly to?: string;
+}
 
 describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
   let ns: Netns, daemon: ChildProcess;
-  const dir = mkdtempSync(join(tmpdir(), "glasstcp-faults-")), control = join(dir, "control.sock");
+  const dir = mkdtempSync(join(tmpdir(), "glasstcp-faults-")),
+    control = join(dir, "control.sock");
   const lines: Line[] = [];
   const fault = (...args: string[]): Promise<RunResult> => ns.run(process.execPath, [...MAIN, "fault", ...args, "--control", control]);
   /** The log is written when the daemon has time: waits for a line. */
@@ -26,9 +37,22 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
 
   beforeAll(async () => {
     ns = await makeNetns();
-    daemon = ns.spawn(process.execPath, [...MAIN, "serve", "--preset", "chaos", "--behave", "9100:http body 1000 fin body 10", "--log-format", "json", "--control", control]);
+    daemon = ns.spawn(process.execPath, [
+      ...MAIN,
+      "serve",
+      "--preset",
+      "chaos",
+      "--behave",
+      "9100:http body 1000 fin body 10",
+      "--log-format",
+      "json",
+      "--control",
+      control,
+    ]);
     let complaint = "";
-    daemon.stderr?.on("data", (chunk: Buffer) => { complaint += chunk; });
+    daemon.stderr?.on("data", (chunk: Buffer) => {
+      complaint += chunk;
+    });
     await new Promise<void>((resolve, reject) => {
       daemon.once("exit", (code) => reject(new Error(`serve ended with ${code}: ${complaint}`)));
       createInterface({ input: daemon.stdout as NodeJS.ReadableStream }).on("line", (text) => {
@@ -66,8 +90,15 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
     expect(connect).toBeGreaterThan(0.9);
     await logged((l) => l.event === "closed");
     const acts = lines.filter((l) => l.event === "fault");
-    expect(acts.map((l) => [l.fault, l.act])).toEqual([[id, "drop"], [id, "drop"]]);
-    expect(acts[0]).toMatchObject({ detail: expect.stringMatching(/^out S\. 0:0\(0\) ack 1/), remote: expect.stringMatching(/^10\.77\.0\.1:/), msg: expect.stringContaining(id) });
+    expect(acts.map((l) => [l.fault, l.act])).toEqual([
+      [id, "drop"],
+      [id, "drop"],
+    ]);
+    expect(acts[0]).toMatchObject({
+      detail: expect.stringMatching(/^out S\. 0:0\(0\) ack 1/),
+      remote: expect.stringMatching(/^10\.77\.0\.1:/),
+      msg: expect.stringContaining(id),
+    });
     expect(acts[0]?.conn).toBeGreaterThan(0);
     const list = await fault("ls");
     expect(list.stdout).toMatch(new RegExp(`^ID +HITS +HELD +FAULT\\n${id} +2 +0 +port 80 match synack nth 1,2 drop$`, "m"));
@@ -90,7 +121,8 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
   test("hold and release from another terminal", async () => {
     await fault("add", "as", "late", "--port", "13", "out", "data", "hold");
     const waiting = ns.run("curl", ["-sS", "--http0.9", "http://10.77.0.2:13/", "-m", "10"]);
-    for (let held = 0; held === 0; ) held = (JSON.parse((await fault("ls", "--json")).stdout) as { faults: { id: string; held: number }[] }).faults.find((f) => f.id === "late")?.held ?? 0;
+    for (let held = 0; held === 0; )
+      held = (JSON.parse((await fault("ls", "--json")).stdout) as { faults: { id: string; held: number }[] }).faults.find((f) => f.id === "late")?.held ?? 0;
     expect((await fault("release", "late")).stdout).toMatch(/^\d+ segments released/);
     expect(await waiting).toMatchObject({ code: 0, stdout: expect.stringMatching(/20\d\d/) });
   });
@@ -98,7 +130,8 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
   test("serve --behave: an endpoint of one's own", async () => {
     const got = await ns.run("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2:9100/"]);
     expect([got.code, got.stderr]).toEqual([18, expect.stringContaining("990 bytes remaining to read")]);
-    const serve = (behave: string): Promise<RunResult> => ns.run(process.execPath, [...MAIN, "serve", "--tun", "glass1", "--behave", behave, "--control", join(dir, "other.sock")]);
+    const serve = (behave: string): Promise<RunResult> =>
+      ns.run(process.execPath, [...MAIN, "serve", "--tun", "glass1", "--behave", behave, "--control", join(dir, "other.sock")]);
     expect(await serve("9100:htpp")).toMatchObject({ code: 2, stderr: expect.stringMatching(/--behave: .*did you mean "http"/) });
     expect(await serve("http")).toMatchObject({ code: 2, stderr: expect.stringMatching(/--behave http: a port, a colon and a behaviour are wanted/) });
   });

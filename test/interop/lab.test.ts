@@ -8,7 +8,9 @@ import { netnsMissing } from "../support/netns.js";
 
 const lab = (...args: string[]): Promise<{ exit: number; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
-    execFile(process.execPath, ["--import", "tsx", "src/cli/main.ts", "lab", ...args], { encoding: "utf8" }, (error, stdout, stderr) => resolve({ exit: error === null ? 0 : Number(error.code), stdout, stderr }));
+    execFile(process.execPath, ["--import", "tsx", "src/cli/main.ts", "lab", ...args], { encoding: "utf8" }, (error, stdout, stderr) =>
+      resolve({ exit: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
   });
 
 describe.skipIf(netnsMissing("ss")).concurrent("states", () => {
@@ -25,7 +27,12 @@ describe.skipIf(netnsMissing("ss")).concurrent("states", () => {
     else expect(shown.ours).toMatch(new RegExp(`^${ours === "ESTABLISHED" ? "ESTAB" : ours} `));
     expect(exit).toBe(0);
   });
-  test.each([["syn-sent", "curl", "-m", "3", "-s", "{url}"], ["fin-wait-2", "curl", "-s", "-o", "/dev/null", "{url}"], ["closing", "curl", "-s", "-o", "/dev/null", "{url}"], ["last-ack", "curl", "-s", "-o", "/dev/null", "{url}"]])("%s with %s as the client", async (state, ...command) => {
+  test.each([
+    ["syn-sent", "curl", "-m", "3", "-s", "{url}"],
+    ["fin-wait-2", "curl", "-s", "-o", "/dev/null", "{url}"],
+    ["closing", "curl", "-s", "-o", "/dev/null", "{url}"],
+    ["last-ack", "curl", "-s", "-o", "/dev/null", "{url}"],
+  ])("%s with %s as the client", async (state, ...command) => {
     expect(await lab(state, "--hold", "1s", "--", ...command)).toMatchObject({ exit: 0, stdout: expect.stringMatching(/ss showed \S+ in (\d+) of \1 looks/) });
   });
   test("a hold that the kernel cannot keep is not called kept", async () => {
@@ -54,7 +61,12 @@ describe.concurrent("command line", () => {
       for (const name of [...LAB_STATES, ...EXPERIMENTS.map((e) => e.name)]) expect(stdout).toContain(name);
     }
   });
-  test.each([[["closng"], /did you mean closing/], [["closed"], /nobody is put into CLOSED/], [["closing", "--hold", "long"], /--hold wants a time/], [["closing", "--lang", "fr"], /neither en nor zh/]])("%j is a usage error", async (args, message) => {
+  test.each([
+    [["closng"], /did you mean closing/],
+    [["closed"], /nobody is put into CLOSED/],
+    [["closing", "--hold", "long"], /--hold wants a time/],
+    [["closing", "--lang", "fr"], /neither en nor zh/],
+  ])("%j is a usage error", async (args, message) => {
     const { exit, stderr } = await lab(...args);
     expect([exit, stderr]).toEqual([2, expect.stringMatching(message)]);
   });

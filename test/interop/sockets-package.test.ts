@@ -33,7 +33,8 @@ describe.skipIf(registryMissing() !== undefined)("the packed package", () => {
     dir = mkdtempSync(join(tmpdir(), "glasstcp-pack-"));
     const pkg = join(dir, "package");
     mkdirSync(pkg);
-    for (const name of readdirSync(ROOT)) if (/^(package\.json|README|CHANGELOG|LICENSE)/.test(name)) cpSync(join(ROOT, name), join(pkg, name), { recursive: true });
+    for (const name of readdirSync(ROOT))
+      if (/^(package\.json|README|CHANGELOG|LICENSE)/.test(name)) cpSync(join(ROOT, name), join(pkg, name), { recursive: true });
     run(ROOT, TSC, "-p", "tsconfig.build.json", "--incremental", "false", "--outDir", join(pkg, "dist"));
     const [packed] = JSON.parse(run(pkg, "npm", "pack", "--json", "--ignore-scripts")) as [{ filename: string; files: { path: string }[] }];
     files = packed.files.map((f) => f.path);
@@ -42,15 +43,21 @@ describe.skipIf(registryMissing() !== undefined)("the packed package", () => {
     writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
     run(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", join(pkg, packed.filename));
   }, 180_000);
-  afterAll(() => { rmSync(dir, { recursive: true, force: true }); });
+  afterAll(() => {
+    rmSync(dir, { recursive: true, force: true });
+  });
 
   test("carries the library with its types, and no tests", () => {
-    expect(files).toEqual(expect.arrayContaining(["package.json", "dist/src/index.js", "dist/src/index.d.ts", "dist/src/testing/index.d.ts", "dist/src/cli/main.js"]));
+    expect(files).toEqual(
+      expect.arrayContaining(["package.json", "dist/src/index.js", "dist/src/index.d.ts", "dist/src/testing/index.d.ts", "dist/src/cli/main.js"]),
+    );
     expect(files.filter((f) => /(^|\/)(test|examples|scripts)\//.test(f))).toEqual([]);
   });
 
   test.each(["node16", "nodenext"])("type-checks under strict and %s resolution", (resolution) => {
-    writeFileSync(join(project, "main.ts"), `
+    writeFileSync(
+      join(project, "main.ts"),
+      `
       import * as net from "node:net";
       import { createServer } from "node:http";
       import { createPair, createStack, type Socket, type TcpEvent } from "glasstcp";
@@ -67,16 +74,32 @@ describe.skipIf(registryMissing() !== undefined)("the packed package", () => {
       // @ts-expect-error an option that there is not
       createStack({ device: a, addresses: [], options: { timeWeight: 1 } });
       export { socket, server, state };
-    `);
-    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({
-      compilerOptions: { module: resolution, moduleResolution: resolution, target: "es2022", strict: true, noEmit: true, lib: ["es2023", "esnext.disposable"], typeRoots: [join(ROOT, "node_modules/@types")], types: ["node"], skipLibCheck: false },
-      files: ["main.ts"],
-    }));
+    `,
+    );
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          module: resolution,
+          moduleResolution: resolution,
+          target: "es2022",
+          strict: true,
+          noEmit: true,
+          lib: ["es2023", "esnext.disposable"],
+          typeRoots: [join(ROOT, "node_modules/@types")],
+          types: ["node"],
+          skipLibCheck: false,
+        },
+        files: ["main.ts"],
+      }),
+    );
     expect(run(project, TSC, "-p", "tsconfig.json")).toBe("");
   });
 
   test("runs: two stacks, an echo", () => {
-    writeFileSync(join(project, "main.js"), `
+    writeFileSync(
+      join(project, "main.js"),
+      `
       import { createPair, createStack } from "glasstcp";
       const { a, b } = createPair({ schedule: setImmediate });
       const one = createStack({ device: a, addresses: ["10.0.0.1"] }), two = createStack({ device: b, addresses: ["10.0.0.2"] });
@@ -85,7 +108,8 @@ describe.skipIf(registryMissing() !== undefined)("the packed package", () => {
       socket.end("installed");
       for await (const chunk of socket) console.log(String(chunk));
       one.close(); two.close();
-    `);
+    `,
+    );
     expect(run(project, process.execPath, "main.js")).toBe("installed\n");
   });
 

@@ -23,10 +23,14 @@ import { pattern } from "../../src/apps/chargen.js";
 import { createStack, type GlassStack, type Server, type TcpEvent } from "../../src/index.js";
 import { enterMissing, makeNetns, netnsMissing, type Netns } from "../support/netns.js";
 
-const KERNEL = "10.79.0.1", OURS = "10.79.0.2";
+const KERNEL = "10.79.0.1",
+  OURS = "10.79.0.2";
 const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real software on our sockets, %s", (_name, offload) => {
+describe.each([
+  ["offload", "auto"],
+  ["plain frames", "off"],
+] as const)("real software on our sockets, %s", (_name, offload) => {
   const why = enterMissing("curl", "nc", "openssl");
   let ns: Netns, stack: GlassStack, dir: string;
   const servers: Server[] = [];
@@ -43,12 +47,44 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     if (why !== undefined) return;
     dir = mkdtempSync(join(tmpdir(), "glasstcp-sockets-"));
     ns = await makeNetns();
-    stack = ns.enter(() => createStack({ tun: { name: "glass0", host: `${KERNEL}/24`, offload }, addresses: [OURS, "10.79.1.0/24"], options: { timeWait: 100 } }));
+    stack = ns.enter(() =>
+      createStack({ tun: { name: "glass0", host: `${KERNEL}/24`, offload }, addresses: [OURS, "10.79.1.0/24"], options: { timeWait: 100 } }),
+    );
     ns.sh("ip route add 10.79.1.0/24 dev glass0");
-    execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", join(dir, "key.pem"), "-out", join(dir, "cert.pem"), "-days", "2", "-subj", "/CN=glass.test", "-addext", `subjectAltName=IP:${OURS}`], { stdio: "ignore" });
+    execFileSync(
+      "openssl",
+      [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        join(dir, "key.pem"),
+        "-out",
+        join(dir, "cert.pem"),
+        "-days",
+        "2",
+        "-subj",
+        "/CN=glass.test",
+        "-addext",
+        `subjectAltName=IP:${OURS}`,
+      ],
+      { stdio: "ignore" },
+    );
   });
   afterEach(async () => {
-    await Promise.all(servers.splice(0).map((server) => new Promise<void>((done) => { if (server.listening) server.close(() => done()); else done(); })));
+    await Promise.all(
+      servers.splice(0).map(
+        (server) =>
+          new Promise<void>((done) => {
+            if (server.listening) server.close(() => done());
+            else done();
+          }),
+      ),
+    );
   });
   afterAll(async () => {
     if (why !== undefined) return;
@@ -66,7 +102,8 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
       expect((await ns.must("sh", ["-c", `nc ${OURS} 19 | head -c 5000000 | sha256sum`])).split(" ")[0]).toBe(sha(pattern(5_000_000)));
       expect(await ns.must("curl", ["-s", `http://${OURS}/`])).toMatch(/state +ESTABLISHED/);
       const got = await ns.must("sh", ["-c", `curl -s http://${OURS}/bytes/67108864 | sha256sum`]);
-      const block = pattern(262_144), all = createHash("sha256");
+      const block = pattern(262_144),
+        all = createHash("sha256");
       for (let i = 0; i < 256; i++) all.update(block);
       expect(got.split(" ")[0]).toBe(all.digest("hex"));
       const file = join(dir, "upload");
@@ -78,23 +115,34 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     test("http: keep-alive, pipelining, chunked both ways, 100-continue, upgrade", async () => {
       let connections = 0;
       const server = http.createServer((req, res) => {
-        if (req.url === "/chunked") { for (let i = 0; i < 50; i++) res.write(`chunk ${i}\n`); res.end(); }
-        else req.pipe(res);
+        if (req.url === "/chunked") {
+          for (let i = 0; i < 50; i++) res.write(`chunk ${i}\n`);
+          res.end();
+        } else req.pipe(res);
       });
-      server.on("upgrade", (_req, socket) => { socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: own\r\nConnection: Upgrade\r\n\r\nraw from here"); });
+      server.on("upgrade", (_req, socket) => {
+        socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: own\r\nConnection: Upgrade\r\n\r\nraw from here");
+      });
       const listening = await serve(server, 8080);
       listening.on("connection", () => connections++);
       const url = `http://${OURS}:8080`;
       await ns.must("curl", ["-sS", `${url}/a`, `${url}/b`, `${url}/c`]);
       expect(connections).toBe(1);
       expect((await ns.must("curl", ["-sS", `${url}/chunked`])).split("\n").length).toBe(51);
-      expect(await ns.must("curl", ["-sS", "-H", "Transfer-Encoding: chunked", "--data-binary", "@-", `${url}/echo`], { input: "x".repeat(100_000) })).toHaveLength(100_000);
+      expect(
+        await ns.must("curl", ["-sS", "-H", "Transfer-Encoding: chunked", "--data-binary", "@-", `${url}/echo`], { input: "x".repeat(100_000) }),
+      ).toHaveLength(100_000);
       expect(await ns.must("curl", ["-sSv", "-H", "Expect: 100-continue", "-d", "body", url]).then(String)).toBe("body");
       // Without -N: Node's http drops answers that are still to come when a client half-closes.
-      const pipelined = await ns.must("nc", [OURS, "8080"], { input: "POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nonePOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\ntwoGET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" });
+      const pipelined = await ns.must("nc", [OURS, "8080"], {
+        input:
+          "POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nonePOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\ntwoGET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      });
       expect(pipelined.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
       expect(pipelined.indexOf("one")).toBeLessThan(pipelined.indexOf("two"));
-      expect(await ns.must("nc", [OURS, "8080"], { input: "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: own\r\nConnection: Upgrade\r\n\r\n" })).toContain("raw from here");
+      expect(await ns.must("nc", [OURS, "8080"], { input: "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: own\r\nConnection: Upgrade\r\n\r\n" })).toContain(
+        "raw from here",
+      );
       server.closeAllConnections?.();
     });
 
@@ -105,14 +153,21 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
       await serve(server, 8443);
       expect(await ns.must("curl", ["-sS", "--cacert", join(dir, "cert.pem"), `https://${OURS}:8443/secure`])).toBe("TLSv1.3 /secure");
       expect(await ns.must("curl", ["-sS", "--tls-max", "1.2", "--cacert", join(dir, "cert.pem"), `https://${OURS}:8443/old`])).toBe("TLSv1.2 /old");
-      const said = await ns.must("openssl", ["s_client", "-connect", `${OURS}:8443`, "-tls1_3", "-CAfile", join(dir, "cert.pem"), "-ign_eof", "-brief"], { input: "GET /s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" });
+      const said = await ns.must("openssl", ["s_client", "-connect", `${OURS}:8443`, "-tls1_3", "-CAfile", join(dir, "cert.pem"), "-ign_eof", "-brief"], {
+        input: "GET /s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      });
       expect(said).toContain("TLSv1.3 /s");
     });
 
     test("a plain TLS server carries 8 MiB, byte by byte", async () => {
-      const secure = tls.createServer({ key: readFileSync(join(dir, "key.pem")), cert: readFileSync(join(dir, "cert.pem")) }, (socket) => { socket.end(pattern(8 << 20)); });
+      const secure = tls.createServer({ key: readFileSync(join(dir, "key.pem")), cert: readFileSync(join(dir, "cert.pem")) }, (socket) => {
+        socket.end(pattern(8 << 20));
+      });
       await serve(secure, 8444);
-      const got = await ns.must("sh", ["-c", `openssl s_client -connect ${OURS}:8444 -quiet -CAfile ${join(dir, "cert.pem")} 2>/dev/null </dev/null | sha256sum`]);
+      const got = await ns.must("sh", [
+        "-c",
+        `openssl s_client -connect ${OURS}:8444 -quiet -CAfile ${join(dir, "cert.pem")} 2>/dev/null </dev/null | sha256sum`,
+      ]);
       expect(got.split(" ")[0]).toBe(sha(pattern(8 << 20)));
     });
 
@@ -125,11 +180,15 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
       expect(await ns.must("curl", ["-sS", "--http2-prior-knowledge", `http://${OURS}:8081/x`])).toBe("h2 2.0 /x");
       const upload = join(dir, "h2-upload");
       writeFileSync(upload, pattern(3_000_000));
-      expect((await ns.must("sh", ["-c", `curl -sS --http2-prior-knowledge --data-binary @${upload} http://${OURS}:8081/echo | sha256sum`])).split(" ")[0]).toBe(sha(pattern(3_000_000)));
+      expect(
+        (await ns.must("sh", ["-c", `curl -sS --http2-prior-knowledge --data-binary @${upload} http://${OURS}:8081/echo | sha256sum`])).split(" ")[0],
+      ).toBe(sha(pattern(3_000_000)));
     });
 
     test.skipIf(netnsMissing("h2load") !== undefined)("http2 under h2load: 10 clients, 100 streams each, no failure", async () => {
-      const server = http2.createServer((_req, res) => { res.end("ok"); });
+      const server = http2.createServer((_req, res) => {
+        res.end("ok");
+      });
       await serve(server, 8082);
       const report = await ns.must("h2load", ["-n", "2000", "-c", "10", "-m", "100", `http://${OURS}:8082/`]);
       expect(report).toMatch(/2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout/);
@@ -138,7 +197,11 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     test("WebSocket: 1,000 messages there and back, in order", async () => {
       const server = http.createServer();
       const sockets = new WebSocketServer({ server });
-      sockets.on("connection", (socket) => { socket.on("message", (data, binary) => { socket.send(data, { binary }); }); });
+      sockets.on("connection", (socket) => {
+        socket.on("message", (data, binary) => {
+          socket.send(data, { binary });
+        });
+      });
       await serve(server, 8083);
       const program = `
         const { WebSocket } = require(${JSON.stringify(join(import.meta.dirname, "../../node_modules/ws"))});
@@ -183,7 +246,11 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
         }
         return seen;
       })();
-      for (const [host, port] of [[OURS, "1234"], ["10.79.1.77", "22"], ["10.79.1.200", "50000"]] as const) {
+      for (const [host, port] of [
+        [OURS, "1234"],
+        ["10.79.1.77", "22"],
+        ["10.79.1.200", "50000"],
+      ] as const) {
         expect(await ns.must("nc", [host, port])).toBe(`you reached ${host} ${port}\n`);
       }
       expect(await told).toEqual([`${OURS}:1234 ESTABLISHED`, "10.79.1.77:22 ESTABLISHED", "10.79.1.200:50000 ESTABLISHED"]);
@@ -193,10 +260,13 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
   describe.skipIf(why !== undefined)("clients", () => {
     /** A server of the kernel's, in the namespace. */
     const kernelHttp = async (): Promise<{ url: string; stop(): void }> => {
-      const child = ns.spawn(process.execPath, ["-e", `
+      const child = ns.spawn(process.execPath, [
+        "-e",
+        `
         const server = require("node:http").createServer((q, s) => { let n = 0; q.on("data", (d) => n += d.length).on("end", () => s.end(q.method + " " + q.url + " " + n + " " + q.socket.remoteAddress)); });
         server.keepAliveTimeout = 60000;
-        server.listen(0, "${KERNEL}", () => console.log(server.address().port));`]);
+        server.listen(0, "${KERNEL}", () => console.log(server.address().port));`,
+      ]);
       const [line] = await once(child.stdout as NodeJS.ReadableStream, "data");
       return { url: `http://${KERNEL}:${String(line).trim()}`, stop: () => child.kill() };
     };
@@ -207,10 +277,23 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
       const { url, stop } = await kernelHttp();
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
       let opened = 0;
-      (agent as unknown as { createConnection: typeof dial }).createConnection = (options) => { opened++; return dial(options); };
+      (agent as unknown as { createConnection: typeof dial }).createConnection = (options) => {
+        opened++;
+        return dial(options);
+      };
       for (let i = 0; i < 20; i++) {
         const body = await new Promise<string>((resolve, reject) => {
-          http.request(`${url}/${i}`, { agent, method: "POST" }, (res) => { let all = ""; res.on("data", (d) => { all += d; }).on("end", () => resolve(all)); }).on("error", reject).end("x".repeat(i));
+          http
+            .request(`${url}/${i}`, { agent, method: "POST" }, (res) => {
+              let all = "";
+              res
+                .on("data", (d) => {
+                  all += d;
+                })
+                .on("end", () => resolve(all));
+            })
+            .on("error", reject)
+            .end("x".repeat(i));
         });
         expect(body).toBe(`POST /${i} ${i} ${OURS}`);
       }
@@ -223,8 +306,13 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
       const { url, stop } = await kernelHttp();
       const connect = (options: { hostname: string; port: string }, callback: (e: Error | null, s: NodeSocket | null) => void): void => {
         const socket = dial(options);
-        socket.once("connect", () => { socket.removeListener("error", onError); callback(null, socket); });
-        const onError = (error: Error): void => { callback(error, null); };
+        socket.once("connect", () => {
+          socket.removeListener("error", onError);
+          callback(null, socket);
+        });
+        const onError = (error: Error): void => {
+          callback(error, null);
+        };
         socket.once("error", onError);
       };
       const client = new Client(url, { pipelining: 10, connect: connect as never });
@@ -239,10 +327,13 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     });
 
     test("ws as a client on createConnection", async () => {
-      const child = ns.spawn(process.execPath, ["-e", `
+      const child = ns.spawn(process.execPath, [
+        "-e",
+        `
         const { WebSocketServer } = require(${JSON.stringify(join(import.meta.dirname, "../../node_modules/ws"))});
         const s = new WebSocketServer({ port: 0, host: "${KERNEL}" }, () => console.log(s.address().port));
-        s.on("connection", (c) => c.on("message", (m) => c.send(String(m).toUpperCase())));`]);
+        s.on("connection", (c) => c.on("message", (m) => c.send(String(m).toUpperCase())));`,
+      ]);
       const [line] = await once(child.stdout as NodeJS.ReadableStream, "data");
       const ws = new WebSocket(`ws://${KERNEL}:${String(line).trim()}`, { createConnection: ((o: { port: number; host: string }) => dial(o)) as never });
       await once(ws, "open");
@@ -255,7 +346,17 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     });
 
     test("TLS as a client, over our socket to the kernel's server", async () => {
-      const child = ns.spawn("openssl", ["s_server", "-accept", `${KERNEL}:9443`, "-key", join(dir, "key.pem"), "-cert", join(dir, "cert.pem"), "-www", "-tls1_3"]);
+      const child = ns.spawn("openssl", [
+        "s_server",
+        "-accept",
+        `${KERNEL}:9443`,
+        "-key",
+        join(dir, "key.pem"),
+        "-cert",
+        join(dir, "cert.pem"),
+        "-www",
+        "-tls1_3",
+      ]);
       let said = "";
       for await (const chunk of child.stdout as NodeJS.ReadableStream) if ((said += String(chunk)).includes("ACCEPT")) break;
       const socket = tls.connect({ socket: dial({ port: 9443, host: KERNEL }), ca: readFileSync(join(dir, "cert.pem")), checkServerIdentity: () => undefined });
@@ -283,7 +384,13 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
 
     test.skipIf(netnsMissing("nft") !== undefined)("ICMP unreachable by its code: the errno that Linux would give", async () => {
       ns.sh("nft add table ip t; nft 'add chain ip t in { type filter hook input priority 0; }'");
-      for (const [port, type, code] of [[6001, "net-unreachable", "ENETUNREACH"], [6002, "host-unreachable", "EHOSTUNREACH"], [6003, "port-unreachable", "ECONNREFUSED"], [6004, "prot-unreachable", "ENOPROTOOPT"], [6005, "admin-prohibited", "EHOSTUNREACH"]] as const) {
+      for (const [port, type, code] of [
+        [6001, "net-unreachable", "ENETUNREACH"],
+        [6002, "host-unreachable", "EHOSTUNREACH"],
+        [6003, "port-unreachable", "ECONNREFUSED"],
+        [6004, "prot-unreachable", "ENOPROTOOPT"],
+        [6005, "admin-prohibited", "EHOSTUNREACH"],
+      ] as const) {
         ns.sh(`nft add rule ip t in tcp dport ${port} reject with icmp type ${type}`);
         const [error] = await once(stack.net.connect({ host: KERNEL, port }), "error");
         expect([(error as NodeJS.ErrnoException).code, (error as Error).message]).toEqual([code, `connect ${code} ${KERNEL}:${port}`]);
@@ -292,7 +399,10 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     });
 
     test("a long-lived socket: 2,000 requests one after the other", async () => {
-      const child = ns.spawn(process.execPath, ["-e", `require("node:net").createServer({ noDelay: true }, (s) => s.pipe(s)).listen(9100, "${KERNEL}", () => console.log("up"))`]);
+      const child = ns.spawn(process.execPath, [
+        "-e",
+        `require("node:net").createServer({ noDelay: true }, (s) => s.pipe(s)).listen(9100, "${KERNEL}", () => console.log("up"))`,
+      ]);
       await once(child.stdout as NodeJS.ReadableStream, "data");
       const socket = stack.net.connect({ host: KERNEL, port: 9100, noDelay: true });
       await once(socket, "connect");
@@ -307,18 +417,35 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     });
 
     test("glasstcp connect: to a server of the kernel's and back, refusal, and time-out", async () => {
-      const child = ns.spawn(process.execPath, ["-e", `
-        require("node:net").createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }).on("end", () => s.end("got " + n + "\\n")); }).listen(9200, () => console.log("up"))`]);
+      const child = ns.spawn(process.execPath, [
+        "-e",
+        `
+        require("node:net").createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }).on("end", () => s.end("got " + n + "\\n")); }).listen(9200, () => console.log("up"))`,
+      ]);
       await once(child.stdout as NodeJS.ReadableStream, "data");
-      const command = (...args: string[]): [string, string[]] => [process.execPath, ["--import", "tsx", join(import.meta.dirname, "../../src/cli/main.ts"), "connect", ...args]];
+      const command = (...args: string[]): [string, string[]] => [
+        process.execPath,
+        ["--import", "tsx", join(import.meta.dirname, "../../src/cli/main.ts"), "connect", ...args],
+      ];
       const said = await ns.run(...command("-v", "-N", "-p", "4321", "--offload", offload, "10.78.0.1", "9200"), { input: pattern(3_000_000) });
       expect([said.code, said.stdout]).toEqual([0, "got 3000000\n"]);
-      expect(said.stderr.split("\n").filter((l) => l.includes("→")).map((l) => l.replace(/ +\[.*/, ""))).toEqual([
-        "10.78.0.2:4321 > 10.78.0.1:9200  CLOSED → SYN-SENT", "10.78.0.2:4321 > 10.78.0.1:9200  SYN-SENT → ESTABLISHED",
-        "10.78.0.2:4321 > 10.78.0.1:9200  ESTABLISHED → FIN-WAIT-1", "10.78.0.2:4321 > 10.78.0.1:9200  FIN-WAIT-1 → FIN-WAIT-2",
-        "10.78.0.2:4321 > 10.78.0.1:9200  FIN-WAIT-2 → TIME-WAIT", "10.78.0.2:4321 > 10.78.0.1:9200  TIME-WAIT → CLOSED",
+      expect(
+        said.stderr
+          .split("\n")
+          .filter((l) => l.includes("→"))
+          .map((l) => l.replace(/ +\[.*/, "")),
+      ).toEqual([
+        "10.78.0.2:4321 > 10.78.0.1:9200  CLOSED → SYN-SENT",
+        "10.78.0.2:4321 > 10.78.0.1:9200  SYN-SENT → ESTABLISHED",
+        "10.78.0.2:4321 > 10.78.0.1:9200  ESTABLISHED → FIN-WAIT-1",
+        "10.78.0.2:4321 > 10.78.0.1:9200  FIN-WAIT-1 → FIN-WAIT-2",
+        "10.78.0.2:4321 > 10.78.0.1:9200  FIN-WAIT-2 → TIME-WAIT",
+        "10.78.0.2:4321 > 10.78.0.1:9200  TIME-WAIT → CLOSED",
       ]);
-      expect(await ns.run(...command("10.78.0.1", "9"))).toMatchObject({ code: 1, stderr: "glasstcp: connect ECONNREFUSED 10.78.0.1:9; nothing listens there\n" });
+      expect(await ns.run(...command("10.78.0.1", "9"))).toMatchObject({
+        code: 1,
+        stderr: "glasstcp: connect ECONNREFUSED 10.78.0.1:9; nothing listens there\n",
+      });
       const late = await ns.run(...command("-w", "0.3", "10.78.0.3", "9"));
       expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/^glasstcp: connect ETIMEDOUT 10\.78\.0\.3:9; [^\n]*\n$/)]);
       expect((await ns.run(...command("10.78.0.1", "http"))).code).toBe(2);
@@ -327,8 +454,11 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
     });
 
     test("resets both ways", async () => {
-      const child = ns.spawn(process.execPath, ["-e", `
-        require("node:net").createServer((s) => { s.on("error", (e) => console.log(e.code)); s.on("data", (d) => String(d) === "reset me" && s.resetAndDestroy()); }).listen(9101, "${KERNEL}", () => console.log("up"))`]);
+      const child = ns.spawn(process.execPath, [
+        "-e",
+        `
+        require("node:net").createServer((s) => { s.on("error", (e) => console.log(e.code)); s.on("data", (d) => String(d) === "reset me" && s.resetAndDestroy()); }).listen(9101, "${KERNEL}", () => console.log("up"))`,
+      ]);
       const out = child.stdout as NodeJS.ReadableStream;
       await once(out, "data");
       const one = stack.net.connect({ host: KERNEL, port: 9101 });
@@ -345,7 +475,9 @@ describe.each([["offload", "auto"], ["plain frames", "off"]] as const)("real sof
 
     test("events of the stack while somebody listens", async () => {
       const events: TcpEvent[] = [];
-      const listener = (event: TcpEvent): void => { events.push(event); };
+      const listener = (event: TcpEvent): void => {
+        events.push(event);
+      };
       stack.on("event", listener);
       const socket = stack.net.connect({ host: KERNEL, port: 9 });
       await once(socket, "error");

@@ -12,14 +12,18 @@ expect.extend(matchers);
 
 const run = (command: string, args: readonly string[], cwd = "."): Promise<{ exit: number; output: string }> =>
   new Promise((done) => {
-    execFile(command, [...args], { cwd, encoding: "utf8", maxBuffer: 1 << 24 }, (error, stdout, stderr) => done({ exit: error === null ? 0 : Number(error.code), output: stdout + stderr }));
+    execFile(command, [...args], { cwd, encoding: "utf8", maxBuffer: 1 << 24 }, (error, stdout, stderr) =>
+      done({ exit: error === null ? 0 : Number(error.code), output: stdout + stderr }),
+    );
   });
 const namespace = (): string => readlinkSync("/proc/thread-self/ns/net");
 
 describe.skipIf(peerMissing())("with kernel sockets", () => {
   test("the thread has a network of its own as long as a peer lives, and comes home when the last one closes", async () => {
-    const home = namespace(), before = Object.keys(networkInterfaces());
-    const one = await createPeer(), two = await createPeer();
+    const home = namespace(),
+      before = Object.keys(networkInterfaces());
+    const one = await createPeer(),
+      two = await createPeer();
     expect(namespace()).not.toBe(home);
     expect(Object.keys(networkInterfaces()).filter((name) => name !== "lo")).toHaveLength(2);
     expect(await (await fetch(one.url)).text()).toHaveLength(1000);
@@ -84,7 +88,12 @@ describe.skipIf(peerMissing())("from a tarball, in an empty project", () => {
   const install = (): string => {
     execFileSync("npm", ["run", "build"], { stdio: "ignore" });
     const dir = mkdtempSync(join(tmpdir(), "glasstcp-example-"));
-    const tarball = (JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", dir], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })) as { filename: string }[])[0]?.filename ?? "";
+    const tarball =
+      (
+        JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", dir], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })) as {
+          filename: string;
+        }[]
+      )[0]?.filename ?? "";
     cpSync("examples/vitest-client", join(dir, "project"), { recursive: true, filter: (path) => !path.includes("node_modules") });
     const modules = join(dir, "project", "node_modules");
     mkdirSync(join(modules, "glasstcp"), { recursive: true });
@@ -98,7 +107,8 @@ describe.skipIf(peerMissing())("from a tarball, in an empty project", () => {
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--no-color"];
 
   test("the example's client meets its ten misbehaviours, as root, as a user with a namespace, and is skipped aloud without", async () => {
-    const dir = install(), project = join(dir, "project");
+    const dir = install(),
+      project = join(dir, "project");
     try {
       const typed = await run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."], project);
       expect(typed).toEqual({ exit: 0, output: "" });
@@ -112,7 +122,9 @@ describe.skipIf(peerMissing())("from a tarball, in an empty project", () => {
       }
       if (canBeNobody) {
         const without = await run("setpriv", [...asNobody, "env", `HOME=${dir}`, process.execPath, ...vitest], project);
-        expect(without.output).toMatch(/SKIPPED: (\/dev\/net\/tun cannot be opened: EACCES; sudo chmod|making a network interface needs CAP_NET_ADMIN; without root: unshare -Urn)/);
+        expect(without.output).toMatch(
+          /SKIPPED: (\/dev\/net\/tun cannot be opened: EACCES; sudo chmod|making a network interface needs CAP_NET_ADMIN; without root: unshare -Urn)/,
+        );
         expect(without.output).toMatch(/Tests\s+11 skipped/);
         expect(without.exit).toBe(0);
       }

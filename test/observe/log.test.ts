@@ -12,15 +12,21 @@ import { Octets } from "../../src/observe/octets.js";
 import { everyKind, synArrived } from "./events.js";
 
 let dir: string;
-beforeEach(() => { dir = mkdtempSync(join(tmpdir(), "glasstcp-log-")); });
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "glasstcp-log-"));
+});
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
-const linesOf = (path: string): string[] => readFileSync(path, "utf8").split("\n").filter((l) => l !== "");
+const linesOf = (path: string): string[] =>
+  readFileSync(path, "utf8")
+    .split("\n")
+    .filter((l) => l !== "");
 
 describe("an event as a line", () => {
   test("a transition has the fields, the order and the words of the documentation", () => {
     expect(eventLine(synArrived(), 1_764_000_000_000)).toBe(
-      '{"level":30,"time":1764000000000,"event":"transition","conn":12,"local":"10.77.0.2:80","remote":"10.77.0.1:48308","from":"LISTEN","to":"SYN-RECEIVED",'
-      + '"cause":{"kind":"segment","flags":"S","seq":473250676,"ack":0,"len":0,"win":64240},"rule":"9293-3.10.7.2/3","ms":0,"msg":"LISTEN → SYN-RECEIVED: SYN arrived, sent SYN,ACK"}\n');
+      '{"level":30,"time":1764000000000,"event":"transition","conn":12,"local":"10.77.0.2:80","remote":"10.77.0.1:48308","from":"LISTEN","to":"SYN-RECEIVED",' +
+        '"cause":{"kind":"segment","flags":"S","seq":473250676,"ack":0,"len":0,"win":64240},"rule":"9293-3.10.7.2/3","ms":0,"msg":"LISTEN → SYN-RECEIVED: SYN arrived, sent SYN,ACK"}\n',
+    );
   });
 
   test("every kind is one line of valid JSON with level, time, event and msg, also where the text is free", () => {
@@ -43,11 +49,17 @@ describe("an event as a line", () => {
       return into.bytes.toString("utf8", 0, into.at);
     };
     for (const e of everyKind) expect(octetsOf(e)).toBe(eventLine(e, 7));
-    const causes: Cause[] = [{ kind: "call", call: "CLOSE" }, { kind: "timer", timer: "timeWait" }, { kind: "icmp", type: 3, code: 1 }, { kind: "segment", flags: "P.", seq: 4_294_967_295, ack: 1, len: 1_448, win: 0 }];
-    for (const cause of causes) for (const ms of [0, 0.5, 12.345, 99.9, 1_000.02, 59_999.999, 7e9]) {
-      const e: TcpEvent = { ...synArrived(), cause, ms } as TcpEvent;
-      expect(octetsOf(e)).toBe(eventLine(e, 7));
-    }
+    const causes: Cause[] = [
+      { kind: "call", call: "CLOSE" },
+      { kind: "timer", timer: "timeWait" },
+      { kind: "icmp", type: 3, code: 1 },
+      { kind: "segment", flags: "P.", seq: 4_294_967_295, ack: 1, len: 1_448, win: 0 },
+    ];
+    for (const cause of causes)
+      for (const ms of [0, 0.5, 12.345, 99.9, 1_000.02, 59_999.999, 7e9]) {
+        const e: TcpEvent = { ...synArrived(), cause, ms } as TcpEvent;
+        expect(octetsOf(e)).toBe(eventLine(e, 7));
+      }
   });
 });
 
@@ -133,9 +145,11 @@ describe("the destination", () => {
   });
 
   test("lines that come one by one share calls to the kernel: one for each delay, not one behind the other", async () => {
-    const path = join(dir, "log"), destination = new Destination(path);
+    const path = join(dir, "log"),
+      destination = new Destination(path);
     const calls = (): number => Number(/^syscw: (\d+)/m.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
-    const before = calls(), from = performance.now();
+    const before = calls(),
+      from = performance.now();
     for (let i = 0; i < 2_000; i++) {
       destination.write(`${i}\n`);
       await new Promise(setImmediate);

@@ -31,7 +31,8 @@ const answers = (p: RawPeer): number => p.sent().length;
 
 describe("headers", () => {
   test("a frame that is not IPv4 is counted and nothing else [1122:3.2.1.1]", () => {
-    const p = new RawPeer(), b = syn();
+    const p = new RawPeer(),
+      b = syn();
     b[0] = 0x65;
     p.inject(seal(b));
     expect([answers(p), p.stack.env.ruleHits["ip-version"]]).toEqual([0, 1]);
@@ -49,7 +50,16 @@ describe("headers", () => {
   });
   test("lengths must agree; what follows the total length is padding [791:3.1-1]", () => {
     const p = new RawPeer();
-    for (const change of [(b: Uint8Array) => { b[0] = 0x44; }, (b: Uint8Array) => { b[0] = 0x4f; }, (b: Uint8Array) => writeUint16(b, 2, b.length + 1), (b: Uint8Array) => writeUint16(b, 2, 19)]) {
+    for (const change of [
+      (b: Uint8Array) => {
+        b[0] = 0x44;
+      },
+      (b: Uint8Array) => {
+        b[0] = 0x4f;
+      },
+      (b: Uint8Array) => writeUint16(b, 2, b.length + 1),
+      (b: Uint8Array) => writeUint16(b, 2, 19),
+    ]) {
       const b = syn();
       change(b);
       p.inject(seal(b));
@@ -86,7 +96,8 @@ describe("headers", () => {
     for (const s of sent) expect([s.ip.source, s.ip.destination, s.ip.dontFragment, s.ip.identification, s.ip.ttl > 0]).toEqual([US, PEER, true, 0, true]);
   });
   test("the Identification of an atomic datagram is ignored [6864:4.1-3]", () => {
-    const p = new RawPeer(), b = syn();
+    const p = new RawPeer(),
+      b = syn();
     writeUint16(b, 4, 777);
     p.inject(seal(b), seal(b));
     expect(answers(p)).toBe(2);
@@ -94,7 +105,12 @@ describe("headers", () => {
   test("fragments wait for a fixed time; datagrams of 576 octets and far more are put together [1122:3.3.2-1 1122:3.3.2-2 1122:3.3.2-5 791:3.2-5]", () => {
     const p = new RawPeer();
     for (const size of [556, 8_000, 40_000]) {
-      const whole = icmp(8, 0, new Uint8Array(size - 4).map((_, i) => i)), parts: Uint8Array[] = [];
+      const whole = icmp(
+          8,
+          0,
+          new Uint8Array(size - 4).map((_, i) => i),
+        ),
+        parts: Uint8Array[] = [];
       for (let at = 0; at < size; at += 400) {
         const b = datagram(PROTOCOL_ICMP, whole.subarray(IPV4_HEADER + at, IPV4_HEADER + Math.min(size, at + 400)));
         writeUint16(b, 4, size);
@@ -123,7 +139,8 @@ describe("ICMP", () => {
     }
   });
   test("a wrong ICMP checksum ends it [792:p-2]", () => {
-    const p = new RawPeer(), b = icmp(8, 0, new Uint8Array(8)).slice();
+    const p = new RawPeer(),
+      b = icmp(8, 0, new Uint8Array(8)).slice();
     b[30] = 1;
     p.inject(b);
     expect([answers(p), p.stack.env.ruleHits["icmp-checksum"]]).toEqual([0, 1]);
@@ -135,7 +152,11 @@ describe("ICMP", () => {
     expect(answers(p)).toBe(0);
   });
   test("a protocol that is not spoken earns protocol unreachable, which quotes the header and 8 octets as they were [1122:3.2.2.1-1 1122:3.2.2-2 1122:3.3.8-1]", () => {
-    const p = new RawPeer(), whole = datagram(132, new Uint8Array(40).map((_, i) => i + 1));
+    const p = new RawPeer(),
+      whole = datagram(
+        132,
+        new Uint8Array(40).map((_, i) => i + 1),
+      );
     p.inject(whole);
     const [error] = p.sent();
     const b = error?.bytes as Uint8Array;
@@ -145,13 +166,26 @@ describe("ICMP", () => {
   });
   test("no ICMP error about an ICMP error, nor about what was sent to many [1122:3.2.2-5 1122:3.2.2-6]", () => {
     const p = new RawPeer();
-    p.inject(icmp(3, 2, datagram(132, new Uint8Array(8)), PEER, US), datagram(132, new Uint8Array(8), PEER, -1), datagram(132, new Uint8Array(8), PEER, 0xe0000001 | 0));
+    p.inject(
+      icmp(3, 2, datagram(132, new Uint8Array(8)), PEER, US),
+      datagram(132, new Uint8Array(8), PEER, -1),
+      datagram(132, new Uint8Array(8), PEER, 0xe0000001 | 0),
+    );
     expect(answers(p)).toBe(0);
   });
   test("errors find their connection by protocol, addresses and ports of the quote [1122:3.2.2-3 1122:3.2.2.1-2 1122:3.2.2.1-4 1122:3.2.2.4 1122:3.2.2.5-2 9293:MUST-54 5927:4.1-1]", () => {
     const told: string[] = [];
     const p = new RawPeer();
-    p.stack.listen({ port: 80 }, () => ({ established() {}, readable() {}, writable() {}, ended() {}, closed() {}, advised: (_c, what) => { told.push(what); } }));
+    p.stack.listen({ port: 80 }, () => ({
+      established() {},
+      readable() {},
+      writable() {},
+      ended() {},
+      closed() {},
+      advised: (_c, what) => {
+        told.push(what);
+      },
+    }));
     p.inject(syn());
     const ours = p.sent()[0]?.seg.sequence as number;
     p.inject(segment({ ctl: ACK, seq: 101, ack: ours + 1 }));
@@ -164,17 +198,42 @@ describe("ICMP", () => {
       change(q);
       p.inject(icmp(type, code, new Uint8Array([0, 0, 0, 0, ...q])));
     };
-    for (const [type, code] of [[3, 0], [3, 1], [3, 5], [11, 0], [11, 1], [12, 0]] as const) about(type, code);
+    for (const [type, code] of [
+      [3, 0],
+      [3, 1],
+      [3, 5],
+      [11, 0],
+      [11, 1],
+      [12, 0],
+    ] as const)
+      about(type, code);
     expect(told).toHaveLength(6);
     expect(conn?.tcb.icmpError).toEqual({ type: 12, code: 0 });
-    about(3, 1, (q) => { q[9] = 17; });
-    about(3, 1, (q) => { q[21] = 9; });
-    about(3, 1, (q) => { q[23] = 9; });
-    about(3, 1, (q) => { q[15] = 9; });
-    about(3, 1, (q) => { q[19] = 9; });
-    about(3, 1, (q) => { q[6] = 0; q[7] = 1; });
-    about(3, 1, (q) => { q[0] = 0x55; });
-    about(3, 1, (q) => { q[24] = (q[24] as number) ^ 0x40; });
+    about(3, 1, (q) => {
+      q[9] = 17;
+    });
+    about(3, 1, (q) => {
+      q[21] = 9;
+    });
+    about(3, 1, (q) => {
+      q[23] = 9;
+    });
+    about(3, 1, (q) => {
+      q[15] = 9;
+    });
+    about(3, 1, (q) => {
+      q[19] = 9;
+    });
+    about(3, 1, (q) => {
+      q[6] = 0;
+      q[7] = 1;
+    });
+    about(3, 1, (q) => {
+      q[0] = 0x55;
+    });
+    about(3, 1, (q) => {
+      q[24] = (q[24] as number) ^ 0x40;
+    });
     about(4, 0);
     for (const length of [8, 12, 27]) p.inject(icmp(3, 1, new Uint8Array([0, 0, 0, 0, ...quoted.subarray(0, length)])));
     expect(told).toHaveLength(6);

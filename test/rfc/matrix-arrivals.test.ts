@@ -1,7 +1,23 @@
 /** RFC 9293 §3.10.7.4, the eight states of "Otherwise": each event of the state matrix, in the order of the steps. */
 import { expect } from "vitest";
 import { declare, on } from "./matrix.js";
-import { AFTER_FIN, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, OTHERWISE, RECEIVING, SENDING, SYN_RECEIVED, SYN_RECEIVED_ACTIVE, type StateInfo, SYNCHRONIZED, TIME_WAIT } from "./states.js";
+import {
+  AFTER_FIN,
+  CLOSE_WAIT,
+  CLOSING,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  OTHERWISE,
+  RECEIVING,
+  SENDING,
+  SYN_RECEIVED,
+  SYN_RECEIVED_ACTIVE,
+  type StateInfo,
+  SYNCHRONIZED,
+  TIME_WAIT,
+} from "./states.js";
 import type { PeerOptions, Peers } from "../support/peer.js";
 
 const ACK = "+0 > . N:N(0) ack R";
@@ -55,9 +71,24 @@ on(OTHERWISE, "RST-inwin", "same", `+0 < R R+1:R+1(0)\n${ACK}\n+0 < R W-1:W-1(0)
 on(OTHERWISE, "RST-out", "same", "+0 < R R-1:R-1(0)\n+0 < R W:W(0)");
 
 // ---- Fourth: SYN ----
-on(SYNCHRONIZED.filter((s) => s !== TIME_WAIT), "SYN-inwin", "same", `+0 < S R:R(0)\n${ACK}\n+0 < S R+9:R+9(0)\n${ACK}\n+0 < S. R-1:R+8(9) ack N\n${ACK}`);
-on(SYNCHRONIZED.filter((s) => s !== TIME_WAIT), "SYN-out", "same", `+0 < S R-1:R-1(0)\n${ACK}\n+0 < S W+9:W+9(0)\n${ACK}`);
-on(SYNCHRONIZED.filter((s) => s !== TIME_WAIT), "SYNACK-dup", "same", `+0 < S. 0:0(0) ack 1\n${ACK}`);
+on(
+  SYNCHRONIZED.filter((s) => s !== TIME_WAIT),
+  "SYN-inwin",
+  "same",
+  `+0 < S R:R(0)\n${ACK}\n+0 < S R+9:R+9(0)\n${ACK}\n+0 < S. R-1:R+8(9) ack N\n${ACK}`,
+);
+on(
+  SYNCHRONIZED.filter((s) => s !== TIME_WAIT),
+  "SYN-out",
+  "same",
+  `+0 < S R-1:R-1(0)\n${ACK}\n+0 < S W+9:W+9(0)\n${ACK}`,
+);
+on(
+  SYNCHRONIZED.filter((s) => s !== TIME_WAIT),
+  "SYNACK-dup",
+  "same",
+  `+0 < S. 0:0(0) ack 1\n${ACK}`,
+);
 on(SYN_RECEIVED, "SYN-dup", undefined, (s) => {
   // D4: the SYN,ACK again; and the handshake still completes.
   s.make().play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n= SYN-RECEIVED\n+0 < . 1:1(0) ack 1\n= ESTABLISHED", s.letters);
@@ -66,24 +97,50 @@ on(SYN_RECEIVED, "SYN-inwin-passive", "LISTEN", "+0 < S R+5:R+5(0)");
 on(SYN_RECEIVED_ACTIVE, "SYN-inwin-active", "same", `+0 < S R+5:R+5(0)\n${ACK}`);
 on(SYN_RECEIVED_ACTIVE, "SYNACK-simopen", "ESTABLISHED", "+0 < S. 0:0(0) ack 1");
 on(TIME_WAIT, "SYN-6191-accept", undefined, (s) => {
-  s.make().batch("+0 < S R+1:R+1(0)", s.letters).each((p) => {
-    const [synAck] = p.sent();
-    expect(synAck).toMatchObject({ flags: "S.", ack: s.letters.R + 2 });
-    // Above all that the old connection used.
-    expect(synAck?.seq).toBeGreaterThan(s.letters.N);
-    expect(p.conn.state).toBe("SYN-RECEIVED");
-  });
+  s.make()
+    .batch("+0 < S R+1:R+1(0)", s.letters)
+    .each((p) => {
+      const [synAck] = p.sent();
+      expect(synAck).toMatchObject({ flags: "S.", ack: s.letters.R + 2 });
+      // Above all that the old connection used.
+      expect(synAck?.seq).toBeGreaterThan(s.letters.N);
+      expect(p.conn.state).toBe("SYN-RECEIVED");
+    });
 });
-for (const [why, newer] of [["newer timestamp", "R-9:R-9(0) <mss 1460,TS val 60000>"], ["the same timestamp, newer sequence", "R+1:R+1(0) <mss 1460,TS val 1000>"], ["no timestamp, newer sequence", "R+1:R+1(0) <mss 1460,nots>"]] as const) {
+for (const [why, newer] of [
+  ["newer timestamp", "R-9:R-9(0) <mss 1460,TS val 60000>"],
+  ["the same timestamp, newer sequence", "R+1:R+1(0) <mss 1460,TS val 1000>"],
+  ["no timestamp, newer sequence", "R+1:R+1(0) <mss 1460,nots>"],
+] as const) {
   on(TIME_WAIT, "SYN-6191-accept", undefined, (s) => {
-    s.make(TS).batch(`+0 < S ${newer}`, s.letters).each((p) => { expect(p.sent().map((x) => x.flags), why).toEqual(["S."]); });
+    s.make(TS)
+      .batch(`+0 < S ${newer}`, s.letters)
+      .each((p) => {
+        expect(
+          p.sent().map((x) => x.flags),
+          why,
+        ).toEqual(["S."]);
+      });
   });
 }
 on(TIME_WAIT, "SYN-6191-accept", undefined, (s) => {
-  s.make().batch("+0 < S R-9:R-9(0) <mss 1460,TS val 5>", s.letters).each((p) => { expect(p.sent().map((x) => x.flags), "timestamps newly in use").toEqual(["S."]); });
+  s.make()
+    .batch("+0 < S R-9:R-9(0) <mss 1460,TS val 5>", s.letters)
+    .each((p) => {
+      expect(
+        p.sent().map((x) => x.flags),
+        "timestamps newly in use",
+      ).toEqual(["S."]);
+    });
 });
 on(TIME_WAIT, "SYN-6191-reject", "same", "+0 < S R-1:R-1(0)\n+0 < S R:R(0)");
-on(TIME_WAIT, "SYN-6191-reject", "same", "+0 < S R+1:R+1(0) <mss 1460,TS val 999>\n+0 < S R:R(0) <mss 1460,TS val 1000>\n+0 < S R-9:R-9(0) <mss 1460,nots>", withTs);
+on(
+  TIME_WAIT,
+  "SYN-6191-reject",
+  "same",
+  "+0 < S R+1:R+1(0) <mss 1460,TS val 999>\n+0 < S R:R(0) <mss 1460,TS val 1000>\n+0 < S R-9:R-9(0) <mss 1460,nots>",
+  withTs,
+);
 on(TIME_WAIT, "SYN-no6191", "same", `+0 < S R+1:R+1(0)\n${ACK}\n+0 < S R-1:R-1(0)\n${ACK}`, (s) => s.make({ options: { reuseTimeWait: false } }));
 
 // ---- Fifth: ACK ----
@@ -97,15 +154,30 @@ on(SYN_RECEIVED, "ACK-good", undefined, (s) => {
   expect(peers.same((p) => p.conn.status(p.now).sndWnd)).toBe(777);
 });
 on([ESTABLISHED, CLOSE_WAIT], "ACK-good", undefined, (s) => {
-  const peers = s.withText?.().each((p) => { p.conn.wantsDrain(); }).play(`+0 < . R:R(0) ack 51\n= ${s.name}\n+.1 < . R:R(0) ack 101 win 500\n+9`, s.letters) as Peers;
+  const peers = s
+    .withText?.()
+    .each((p) => {
+      p.conn.wantsDrain();
+    })
+    .play(`+0 < . R:R(0) ack 51\n= ${s.name}\n+.1 < . R:R(0) ack 101 win 500\n+9`, s.letters) as Peers;
   expect(peers.heard).toContain("drained");
-  expect(peers.same((p) => { const st = p.conn.status(p.now); return [st.sndUna, st.sendQ, st.sndWnd]; })).toEqual([101, 0, 500]);
+  expect(
+    peers.same((p) => {
+      const st = p.conn.status(p.now);
+      return [st.sndUna, st.sendQ, st.sndWnd];
+    }),
+  ).toEqual([101, 0, 500]);
   // Nothing is outstanding, so no retransmission may come (the timer is stopped).
   expect(peers.same((p) => p.stack.nextTimeout())).toBe(Infinity);
 });
 on([FIN_WAIT_1, CLOSING, LAST_ACK], "ACK-good", undefined, (s) => {
   const peers = s.withText?.().play(`+0 < . R:R(0) ack 101\n= ${s.name}`, s.letters) as Peers;
-  expect(peers.same((p) => { const st = p.conn.status(p.now); return [st.sndUna, st.sendQ]; })).toEqual([101, 0]);
+  expect(
+    peers.same((p) => {
+      const st = p.conn.status(p.now);
+      return [st.sndUna, st.sendQ];
+    }),
+  ).toEqual([101, 0]);
 });
 on(FIN_WAIT_1, "ACK-fin", "FIN-WAIT-2", "+0 < . R:R(0) ack N\n= FIN-WAIT-2\n+300");
 on(CLOSING, "ACK-fin", undefined, (s) => {
@@ -139,9 +211,16 @@ on(SYNCHRONIZED, "ACK-future", undefined, (s) => {
 on([...SENDING, FIN_WAIT_2], "ACK-winold", undefined, (s) => {
   // WL1 is R and WL2 is A after the first; the second begins one octet earlier.
   const peers = s.make().play("+0 < . R:R(0) ack A win 3000\n+0 < . R-1:R+1(2) ack A win 9", s.letters);
-  peers.each((p) => { p.sent(); expect(p.conn.status(p.now).sndWnd).toBe(3_000); });
+  peers.each((p) => {
+    p.sent();
+    expect(p.conn.status(p.now).sndWnd).toBe(3_000);
+  });
   // The same sequence number with the same ACK is not older.
-  peers.each((p) => { p.batch("+0 < . R+1:R+1(0) ack A win 2000", s.letters); p.sent(); expect(p.conn.status(p.now).sndWnd).toBe(2_000); });
+  peers.each((p) => {
+    p.batch("+0 < . R+1:R+1(0) ack A win 2000", s.letters);
+    p.sent();
+    expect(p.conn.status(p.now).sndWnd).toBe(2_000);
+  });
 });
 
 // ---- Sixth: URG ----
@@ -179,10 +258,22 @@ on(SYN_RECEIVED, "DATA-inorder", undefined, (s) => taken(s, "+0 < . R:R+100(100)
 on(RECEIVING, "DATA-ooo", undefined, (s) => taken(s, `+0 < . R+100:R+200(100) ack A\n${ACK}`, 0));
 on(RECEIVING, "DATA-ooo", undefined, (s) => taken(s, "+0 < . R+100:R+200(100) ack A\n+0 > . N:N(0) ack R <sack R+100:R+200>", 0, { syn: "mss 1460,sackOK" }));
 on(SYN_RECEIVED, "DATA-ooo", undefined, (s) => taken(s, `+0 < . R+100:R+200(100) ack N\n${ACK}\n+0 < . R:R+100(100) ack N\n+0 > . N:N(0) ack R+200`, 200));
-on(RECEIVING, "DATA-fillgap", undefined, (s) => taken(s, `+0 < . R+100:R+200(100) ack A\n${ACK}\n+0 < . R:R+50(50) ack A\n+0 > . N:N(0) ack R+50\n+0 < . R+50:R+100(50) ack A\n+0 > . N:N(0) ack R+200`, 200));
-on(RECEIVING, "DATA-leftover", undefined, (s) => taken(s, "+0 < . R:R+100(100) ack A\n+.04 > . N:N(0) ack R+100\n+0 < . R+50:R+150(100) ack A\n+.04 > . N:N(0) ack R+150", 150));
-on(RECEIVING, "DATA-rightover", undefined, (s) => taken(s, "+0 < F. R:R+1100(1100) ack A\n+0 > . N:N(0) ack R+1000", 1_000, { options: { receiveBuffer: 1_000 } }));
-on(RECEIVING, "DATA-overlap", undefined, (s) => taken(s, `+0 < . R+100:R+200(100) ack A\n${ACK}\n+0 < . R+50:R+150(100) ack A\n${ACK}\n+0 < . R+150:R+250(100) ack A\n${ACK}\n+0 < . R:R+120(120) ack A\n+0 > . N:N(0) ack R+250`, 250));
+on(RECEIVING, "DATA-fillgap", undefined, (s) =>
+  taken(s, `+0 < . R+100:R+200(100) ack A\n${ACK}\n+0 < . R:R+50(50) ack A\n+0 > . N:N(0) ack R+50\n+0 < . R+50:R+100(50) ack A\n+0 > . N:N(0) ack R+200`, 200),
+);
+on(RECEIVING, "DATA-leftover", undefined, (s) =>
+  taken(s, "+0 < . R:R+100(100) ack A\n+.04 > . N:N(0) ack R+100\n+0 < . R+50:R+150(100) ack A\n+.04 > . N:N(0) ack R+150", 150),
+);
+on(RECEIVING, "DATA-rightover", undefined, (s) =>
+  taken(s, "+0 < F. R:R+1100(1100) ack A\n+0 > . N:N(0) ack R+1000", 1_000, { options: { receiveBuffer: 1_000 } }),
+);
+on(RECEIVING, "DATA-overlap", undefined, (s) =>
+  taken(
+    s,
+    `+0 < . R+100:R+200(100) ack A\n${ACK}\n+0 < . R+50:R+150(100) ack A\n${ACK}\n+0 < . R+150:R+250(100) ack A\n${ACK}\n+0 < . R:R+120(120) ack A\n+0 > . N:N(0) ack R+250`,
+    250,
+  ),
+);
 on(RECEIVING, "PSH", undefined, (s) => taken(s, "+0 < P. R:R+10(10) ack A\n+.04 > . N:N(0) ack R+10", 10));
 on([FIN_WAIT_1, FIN_WAIT_2], "DATA-halfduplex", undefined, (s) => {
   const peers = ESTABLISHED.make().play("+0 release\n+0 > F. 1:1(0) ack 1", ESTABLISHED.letters);
@@ -211,7 +302,9 @@ on(RECEIVING, "FIN-data", undefined, (s) => {
   expect(peers.taken).toBe(100);
 });
 on(RECEIVING, "FIN-ooo", undefined, (s) => {
-  const peers = s.make().play(`+0 < F. R+100:R+200(100) ack A\n${ACK}\n= ${s.name}\n+0 < . R:R+100(100) ack A\n+0 > . N:N(0) ack R+201\n= ${afterFin(s)}`, s.letters);
+  const peers = s
+    .make()
+    .play(`+0 < F. R+100:R+200(100) ack A\n${ACK}\n= ${s.name}\n+0 < . R:R+100(100) ack A\n+0 > . N:N(0) ack R+201\n= ${afterFin(s)}`, s.letters);
   expect(peers.taken).toBe(200);
 });
 on([...RECEIVING], "FIN-out", "same", `+0 < F. W:W(0) ack A\n${ACK}\n+0 < F. W+50:W+50(0) ack A\n${ACK}`);
@@ -221,4 +314,3 @@ on(TIME_WAIT, "FIN-dup", "CLOSED", `+30 < F. R-1:R-1(0) ack A\n${ACK}\n+59.9\n= 
 on(AFTER_FIN, "FIN-new", "same", `+0 < F. R+5:R+5(0) ack A\n+0 < . R-1:R-1(0) ack A\n${ACK}`);
 
 declare("RFC 9293 §3.10.7.4: segments in the synchronized states and SYN-RECEIVED");
-

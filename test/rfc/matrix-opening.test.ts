@@ -28,20 +28,24 @@ on(CLOSED, "FIN-ACK", "same", "+0 < F. 5:5(0) ack 7\n+0 > R 7:7(0)");
 on(CLOSED, "FIN-NOACK", "same", "+0 < F 5:15(10)\n+0 > R. Z:Z(0) ack 16");
 on(CLOSED, "URG", "same", "+0 < U. 5:15(10) ack 7 urg 4\n+0 > R 7:7(0)\n+0 < U 5:15(10) urg 4\n+0 > R. Z:Z(0) ack 15\n+0 < - 5:5(0)\n+0 > R. Z:Z(0) ack 5");
 on(CLOSED, "BCAST", undefined, (s) => {
-  s.make().each((p) => {
-    for (const to of NOBODY) misdirected(p, "+0 < S 5:5(0)", to);
-    for (const from of IMPOSSIBLE) misdirected(p, "+0 < S 5:5(0)", undefined, from);
-  }).play("= CLOSED");
+  s.make()
+    .each((p) => {
+      for (const to of NOBODY) misdirected(p, "+0 < S 5:5(0)", to);
+      for (const from of IMPOSSIBLE) misdirected(p, "+0 < S 5:5(0)", undefined, from);
+    })
+    .play("= CLOSED");
 });
 on(CLOSED, "BADSUM", undefined, (s) => {
-  s.make().each((p) => {
-    const [parsed] = parse("+0 < S 5:5(0)");
-    if (parsed?.is !== "in") throw new Error("no segment");
-    const b = p.encode(parsed.packet);
-    writeUint16(b, 36, ((b[36] as number) << 8 | (b[37] as number)) ^ 1);
-    p.inject(b);
-    expect(p.rules).toContain("9293-MUST-3");
-  }).play("= CLOSED");
+  s.make()
+    .each((p) => {
+      const [parsed] = parse("+0 < S 5:5(0)");
+      if (parsed?.is !== "in") throw new Error("no segment");
+      const b = p.encode(parsed.packet);
+      writeUint16(b, 36, (((b[36] as number) << 8) | (b[37] as number)) ^ 1);
+      p.inject(b);
+      expect(p.rules).toContain("9293-MUST-3");
+    })
+    .play("= CLOSED");
 });
 on(CLOSED, "OPEN-passive", "LISTEN", "+0 listen");
 on(CLOSED, "OPEN-active", undefined, () => {
@@ -57,29 +61,46 @@ on(CLOSED, "OPEN-active-noremote", undefined, (s) => {
   });
 });
 on(CLOSED, "OPEN-badaddr", undefined, (s) => {
-  s.make().each((p) => {
-    for (const remoteAddress of ["255.255.255.255", "224.0.0.1", "0.0.0.0", "127.0.0.1"]) expect(() => p.stack.connect({ remoteAddress, remotePort: 80 }, p)).toThrow(/cannot be a peer/);
-    expect(() => p.stack.connect({ remoteAddress: "10.0.0.1", remotePort: 80, localAddress: "10.9.9.9" }, p)).toThrow(/not an address of this stack/);
-  }).play("+1");
+  s.make()
+    .each((p) => {
+      for (const remoteAddress of ["255.255.255.255", "224.0.0.1", "0.0.0.0", "127.0.0.1"])
+        expect(() => p.stack.connect({ remoteAddress, remotePort: 80 }, p)).toThrow(/cannot be a peer/);
+      expect(() => p.stack.connect({ remoteAddress: "10.0.0.1", remotePort: 80, localAddress: "10.9.9.9" }, p)).toThrow(/not an address of this stack/);
+    })
+    .play("+1");
 });
 on(CLOSED, "OPEN-nores", undefined, () => {
-  tcp({ stack: { limits: { maxConnections: 1 } } }).established().each((p) => {
-    expect(() => p.stack.connect({ remoteAddress: "10.0.0.1", remotePort: 81 }, p)).toThrow(/too many connections/);
-  });
+  tcp({ stack: { limits: { maxConnections: 1 } } })
+    .established()
+    .each((p) => {
+      expect(() => p.stack.connect({ remoteAddress: "10.0.0.1", remotePort: 81 }, p)).toThrow(/too many connections/);
+    });
 });
 const gone = (): ReturnType<typeof ESTABLISHED.make> => ESTABLISHED.make().play("+0 abort\n+0 > R. 1:1(0) ack 1\n= CLOSED");
-on(CLOSED, "SEND", undefined, () => { gone().play("+0 send 5 -> 0\n+1\n= CLOSED"); });
-on(CLOSED, "RECEIVE", undefined, () => { gone().play("+0 recv 5 -> 0\n= CLOSED"); });
-on(CLOSED, "CLOSE", undefined, () => { gone().play("+0 close\n+1\n= CLOSED"); });
-on(CLOSED, "ABORT", undefined, () => { gone().play("+0 abort\n+1\n= CLOSED"); });
-on(CLOSED, "STATUS", undefined, () => { gone().play("+0 status -> CLOSED"); });
+on(CLOSED, "SEND", undefined, () => {
+  gone().play("+0 send 5 -> 0\n+1\n= CLOSED");
+});
+on(CLOSED, "RECEIVE", undefined, () => {
+  gone().play("+0 recv 5 -> 0\n= CLOSED");
+});
+on(CLOSED, "CLOSE", undefined, () => {
+  gone().play("+0 close\n+1\n= CLOSED");
+});
+on(CLOSED, "ABORT", undefined, () => {
+  gone().play("+0 abort\n+1\n= CLOSED");
+});
+on(CLOSED, "STATUS", undefined, () => {
+  gone().play("+0 status -> CLOSED");
+});
 
 // ---- LISTEN ----
 on(LISTEN, "RST", "same", "+0 < R 5:5(0)\n+0 < R. 5:5(0) ack 7");
 on(LISTEN, "ACK", "same", "+0 < . 5:5(0) ack 7\n+0 > R 7:7(0)\n+0 < F. 5:15(10) ack 7\n+0 > R 7:7(0)");
 on(LISTEN, "SYNACK", "same", "+0 < S. 5:5(0) ack 7\n+0 > R 7:7(0)");
 on(LISTEN, "SYN", undefined, (s) => {
-  const peers = s.make({ options: { windowScaling: true, receiveBuffer: 4_194_304 } }).play("+0 < S 0:0(0) <mss 1000,sackOK,wscale 7,TS val 0>\n+0 > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,wscale 7,TS val 0 ecr 0>\n= SYN-RECEIVED");
+  const peers = s
+    .make({ options: { windowScaling: true, receiveBuffer: 4_194_304 } })
+    .play("+0 < S 0:0(0) <mss 1000,sackOK,wscale 7,TS val 0>\n+0 > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,wscale 7,TS val 0 ecr 0>\n= SYN-RECEIVED");
   peers.each((p) => {
     const st = p.conn.status(p.now);
     expect([st.sndUna, st.sndNxt, st.rcvNxt, st.iss, st.irs, st.passive]).toEqual([0, 1, 1, p.iss, p.irs, true]);
@@ -94,26 +115,38 @@ on(LISTEN, "SYN-DATA", undefined, (s) => {
   expect(peers.taken).toBe(10);
 });
 on(LISTEN, "SYN-FIN", undefined, (s) => {
-  const peers = s.make().play("+0 < SF 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n= SYN-RECEIVED\n+0 < . 1:1(0) ack 1\n= ESTABLISHED\n+.1 < F. 1:1(0) ack 1\n+0 > . 1:1(0) ack 2\n= CLOSE-WAIT");
+  const peers = s
+    .make()
+    .play(
+      "+0 < SF 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n= SYN-RECEIVED\n+0 < . 1:1(0) ack 1\n= ESTABLISHED\n+.1 < F. 1:1(0) ack 1\n+0 > . 1:1(0) ack 2\n= CLOSE-WAIT",
+    );
   expect(peers.heard).toEqual(["established", "ended"]);
 });
 on(LISTEN, "SYN-RST", "same", "+0 < SR 5:5(0)");
 on(LISTEN, "NOFLAG", "same", "+0 < - 5:15(10)\n+0 < F 5:5(0)\n+0 < U 5:15(10) urg 3\n+0 < - 5:5(0)");
 on(LISTEN, "URG", "SYN-RECEIVED", "+0 < SU 0:0(0) urg 3\n+0 > S. 0:0(0) ack 1 <*>");
 on(LISTEN, "SYN-BCAST", undefined, (s) => {
-  s.make().each((p) => {
-    for (const to of NOBODY) misdirected(p, "+0 < S 5:5(0)", to);
-    for (const from of IMPOSSIBLE) misdirected(p, "+0 < S 5:5(0)", undefined, from);
-    expect([...p.stack.connections()]).toHaveLength(0);
-  }).play("= LISTEN");
+  s.make()
+    .each((p) => {
+      for (const to of NOBODY) misdirected(p, "+0 < S 5:5(0)", to);
+      for (const from of IMPOSSIBLE) misdirected(p, "+0 < S 5:5(0)", undefined, from);
+      expect([...p.stack.connections()]).toHaveLength(0);
+    })
+    .play("= LISTEN");
 });
 on(LISTEN, "SYN-BACKLOG", undefined, (s) => {
   const other = (p: Peer): void => misdirected(p, "+0 < S 5:5(0)", undefined, "10.0.0.9");
-  s.make({ stack: { limits: { synBacklog: 1 }, synCookies: "off" } }).play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>").each(other).play("+.5");
-  s.make({ stack: { limits: { synBacklog: 1 } } }).play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>").each(other).each((p) => {
-    expect(p.sent().map((x) => x.flags)).toEqual(["S."]);
-    expect([p.stack.counters.halfOpen, p.stack.counters.cookiesSent]).toEqual([1, 1]);
-  });
+  s.make({ stack: { limits: { synBacklog: 1 }, synCookies: "off" } })
+    .play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>")
+    .each(other)
+    .play("+.5");
+  s.make({ stack: { limits: { synBacklog: 1 } } })
+    .play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>")
+    .each(other)
+    .each((p) => {
+      expect(p.sent().map((x) => x.flags)).toEqual(["S."]);
+      expect([p.stack.counters.halfOpen, p.stack.counters.cookiesSent]).toEqual([1, 1]);
+    });
 });
 on(LISTEN, "OPEN-active", undefined, (s) => {
   s.make().each((p) => {
@@ -131,10 +164,16 @@ on(LISTEN, "OPEN-active-noremote", undefined, (s) => {
   });
 });
 on(LISTEN, "OPEN-passive", undefined, (s) => {
-  s.make().each((p) => { expect(() => p.stack.listen({ port: 80 }, () => p)).toThrow(/already listened on/); }).established();
+  s.make()
+    .each((p) => {
+      expect(() => p.stack.listen({ port: 80 }, () => p)).toThrow(/already listened on/);
+    })
+    .established();
 });
 on(LISTEN, "STATUS", undefined, (s) => {
-  s.make().each((p) => { expect([...p.stack.listeners()].map((l) => [l.localAddress, l.port, l.halfOpen])).toEqual([["0.0.0.0", 80, 0]]); });
+  s.make().each((p) => {
+    expect([...p.stack.listeners()].map((l) => [l.localAddress, l.port, l.halfOpen])).toEqual([["0.0.0.0", 80, 0]]);
+  });
 });
 
 // ---- SYN-SENT ----
@@ -177,7 +216,12 @@ on(SYN_SENT, "SYNACK-URG", undefined, (s) => {
 });
 on(SYN_SENT, "SYN", undefined, (s) => {
   const peers = s.make().play("+0 < S 0:0(0) win 700\n+0 > S. 0:0(0) ack 1 <*>\n= SYN-RECEIVED");
-  expect(peers.same((p) => { const st = p.conn.status(p.now); return [st.passive, st.sndWnd, st.rcvNxt]; })).toEqual([false, 700, 1]);
+  expect(
+    peers.same((p) => {
+      const st = p.conn.status(p.now);
+      return [st.passive, st.sndWnd, st.rcvNxt];
+    }),
+  ).toEqual([false, 700, 1]);
   peers.play("+0 < . 1:1(0) ack 1\n= ESTABLISHED");
 });
 on(SYN_SENT, "SYN-DATA", undefined, (s) => {

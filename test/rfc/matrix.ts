@@ -3,14 +3,24 @@ import { describe, test } from "vitest";
 import type { Peers } from "../support/peer.js";
 import type { StateInfo } from "./states.js";
 
-export interface Row { readonly id: string; readonly state: StateInfo; readonly run: () => void }
+export interface Row {
+  readonly id: string;
+  readonly state: StateInfo;
+  readonly run: () => void;
+}
 export const rows: Row[] = [];
 
 /** A row is a script for the state as it is usually reached, or a function that makes its own. */
-type Step = string | ((state: StateInfo) => string | void);
+type Step = string | ((state: StateInfo) => string | undefined);
 
 /** In `at` (one state or several), on the event `key`: the reply that the script names, and `next` ("same": the state stays). */
-export function on(at: StateInfo | readonly StateInfo[], key: string, next: string | ((s: StateInfo) => string) | undefined, step: Step, make: (s: StateInfo) => Peers = (s) => s.make()): void {
+export function on(
+  at: StateInfo | readonly StateInfo[],
+  key: string,
+  next: string | ((s: StateInfo) => string) | undefined,
+  step: Step,
+  make: (s: StateInfo) => Peers = (s) => s.make(),
+): void {
   for (const state of Array.isArray(at) ? (at as readonly StateInfo[]) : [at as StateInfo]) {
     const run = (): void => {
       const script = typeof step === "string" ? step : step(state);

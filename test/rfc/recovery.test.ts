@@ -5,20 +5,24 @@ import { active, type PeerOptions, type Peers, tcp } from "../support/peer.js";
 
 const plain = { receiveBuffer: 60_000, invalidAckInterval: 0, quickAcks: 0, windowScaling: false, congestion: "reno", timestamps: false } as const;
 /** With a handshake of 50 ms, so that the least round trip is known. */
-const opened = (o: PeerOptions = {}): Peers => tcp({ syn: "mss 1000,sackOK", ...o, options: { ...plain, ...o.options } }).play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n+.05 < . 1:1(0) ack 1\n= ESTABLISHED");
+const opened = (o: PeerOptions = {}): Peers =>
+  tcp({ syn: "mss 1000,sackOK", ...o, options: { ...plain, ...o.options } }).play(
+    "+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n+.05 < . 1:1(0) ack 1\n= ESTABLISHED",
+  );
 /** Ten segments are out, and 50 ms have passed. */
-const flight = (o: PeerOptions = {}): Peers => opened(o).each((p) => {
-  // A sample of 50 ms first, so that RTT and timers are known.
-  p.send(1_000);
-  p.turn();
-  p.sent();
-  p.pass(p.now + 50);
-  p.batch("+0 < . 1:1(0) ack 1001");
-  p.send(10_000);
-  p.turn();
-  expect(p.sent().map((s) => s.seq)).toEqual([1_001, 2_001, 3_001, 4_001, 5_001, 6_001, 7_001, 8_001, 9_001, 10_001]);
-  p.pass(p.now + 50);
-});
+const flight = (o: PeerOptions = {}): Peers =>
+  opened(o).each((p) => {
+    // A sample of 50 ms first, so that RTT and timers are known.
+    p.send(1_000);
+    p.turn();
+    p.sent();
+    p.pass(p.now + 50);
+    p.batch("+0 < . 1:1(0) ack 1001");
+    p.send(10_000);
+    p.turn();
+    expect(p.sent().map((s) => s.seq)).toEqual([1_001, 2_001, 3_001, 4_001, 5_001, 6_001, 7_001, 8_001, 9_001, 10_001]);
+    p.pass(p.now + 50);
+  });
 const sack = (...blocks: string[]): string => `+0 < . 1:1(0) ack 1001 <sack ${blocks.join(" ")}>`;
 const sentAfter = (peer: Peers, line: string): number[] => peer.batch(line).same((p) => p.sent().map((s) => s.seq));
 const phase = (peer: Peers): string => peer.same((p) => p.conn.status(p.now).phase);
@@ -27,7 +31,9 @@ describe("SACK, the receiver [RFC 2018, RFC 2883]", () => {
   test("permitted in SYNs only, and only to who asked [2018:2-1 2018:2-2 2018:4-1 2018:4-2]", () => {
     tcp({ options: plain }).established().play("+0 < . 101:201(100) ack 1 <raw 01010402>\n+0 > . 1:1(0) ack 1\n+0 < . 301:401(100) ack 1\n+0 > . 1:1(0) ack 1");
     opened({ options: { sack: false } }).play("+0 < . 101:201(100) ack 1\n+0 > . 1:1(0) ack 1");
-    active({ options: plain, syn: "mss 1000,sackOK" }).play("+0 > S 0:0(0) <mss 1460,sackOK>\n+0 < S. 0:0(0) ack 1\n+0 > . 1:1(0) ack 1\n+0 < . 101:201(100) ack 1\n+0 > . 1:1(0) ack 1 <sack 101:201>");
+    active({ options: plain, syn: "mss 1000,sackOK" }).play(
+      "+0 > S 0:0(0) <mss 1460,sackOK>\n+0 < S. 0:0(0) ack 1\n+0 > . 1:1(0) ack 1\n+0 < . 101:201(100) ack 1\n+0 > . 1:1(0) ack 1 <sack 101:201>",
+    );
   });
   test("the newest block first, others by age, at most four; each segment with new text beyond a gap is told [2018:4-5 2018:8-2 2018:3-1]", () => {
     opened().play(`
@@ -46,10 +52,12 @@ describe("SACK, the receiver [RFC 2018, RFC 2883]", () => {
       +0 < . 1:101(100) ack 1
       +0 > . 1:1(0) ack 401 <sack 901:1001 701:801 501:601>
     `);
-    tcp({ options: { ...plain, timestamps: true }, syn: "mss 1000,sackOK,TS" }).established().each((p) => {
-      for (let i = 0; i < 5; i++) p.batch(`+0 < . ${101 + 200 * i}:${201 + 200 * i}(100) ack 1`);
-      expect(p.sent().at(-1)?.seg.sackCount).toBe(3);
-    });
+    tcp({ options: { ...plain, timestamps: true }, syn: "mss 1000,sackOK,TS" })
+      .established()
+      .each((p) => {
+        for (let i = 0; i < 5; i++) p.batch(`+0 < . ${101 + 200 * i}:${201 + 200 * i}(100) ack 1`);
+        expect(p.sent().at(-1)?.seg.sackCount).toBe(3);
+      });
   });
   test("what came twice is told once, below and beyond the ACK [2883:4-1 2883:4-2 2883:4-3]", () => {
     opened().play(`
@@ -68,7 +76,9 @@ describe("SACK, the receiver [RFC 2018, RFC 2883]", () => {
       +0 < . 81:121(40) ack 1
       +0 > . 1:1(0) ack 121 <sack 81:101 151:351>
     `);
-    opened({ options: { dsack: false } }).play("+0 < . 1:101(100) ack 1\n+.04 > . 1:1(0) ack 101\n+0 < . 51:101(50) ack 1\n+0 > . 1:1(0) ack 101\n+0 < . 201:301(100) ack 1\n+0 > . 1:1(0) ack 101 <sack 201:301>\n+0 < . 201:301(100) ack 1\n+0 > . 1:1(0) ack 101 <sack 201:301>");
+    opened({ options: { dsack: false } }).play(
+      "+0 < . 1:101(100) ack 1\n+.04 > . 1:1(0) ack 101\n+0 < . 51:101(50) ack 1\n+0 > . 1:1(0) ack 101\n+0 < . 201:301(100) ack 1\n+0 > . 1:1(0) ack 101 <sack 201:301>\n+0 < . 201:301(100) ack 1\n+0 > . 1:1(0) ack 101 <sack 201:301>",
+    );
   });
 });
 
@@ -77,11 +87,20 @@ describe("SACK, the sender [RFC 2018 §5, RFC 6675 with RACK off]", () => {
   test("a block acknowledges nothing, is remembered, and what it names is not sent again [2018:3-2 2018:5-1 2018:5-2 2018:5-5 6675:4-2 6675:4-1 6675:5-1]", () => {
     const peer = flight(off);
     expect(sentAfter(peer, sack("2001:3001"))).toEqual([]);
-    expect(peer.same((p) => { const s = p.conn.status(p.now); return [s.sndUna, s.sacked, s.sendQ]; })).toEqual([1_001, 1_000, 10_000]);
+    expect(
+      peer.same((p) => {
+        const s = p.conn.status(p.now);
+        return [s.sndUna, s.sacked, s.sendQ];
+      }),
+    ).toEqual([1_001, 1_000, 10_000]);
     expect(sentAfter(peer, sack("2001:5001"))[0]).toBe(1_001);
     expect(phase(peer)).toBe("recovery");
     // Renege: after a timeout what was named is kept until it is acknowledged.
-    peer.each((p) => { const again = quietly(p, 60).map((s) => s.seq); expect(again).toContain(1_001); expect(p.conn.status(p.now).sendQ).toBe(10_000); });
+    peer.each((p) => {
+      const again = quietly(p, 60).map((s) => s.seq);
+      expect(again).toContain(1_001);
+      expect(p.conn.status(p.now).sendQ).toBe(10_000);
+    });
   });
   test("three segments above, or three blocks, mean loss; two do not [6675:4-3 6675:5-4 6675:5-3 3042:2-3]", () => {
     const two = flight(off);
@@ -92,7 +111,11 @@ describe("SACK, the sender [RFC 2018 §5, RFC 6675 with RACK off]", () => {
     expect(sentAfter(scattered, sack("2001:2101", "4001:4101", "6001:6101"))[0]).toBe(1_001);
   });
   test("holes in order of sequence, new text after them, as far as the pipe has room [6675:4-4 6675:4-5 6675:4-6 6675:5-6 6675:5-7 6675:5-10 6675:5-11 6675:5-12 6675:5-13 6675:5-14 6675:4-10]", () => {
-    const peer = flight(off).each((p) => { p.send(20_000); p.turn(); p.sent(); });
+    const peer = flight(off).each((p) => {
+      p.send(20_000);
+      p.turn();
+      p.sent();
+    });
     const first = sentAfter(peer, sack("3001:6001"));
     expect(first[0]).toBe(1_001);
     const more = [...first];
@@ -101,7 +124,12 @@ describe("SACK, the sender [RFC 2018 §5, RFC 6675 with RACK off]", () => {
     // Each hole once; then text that was never sent, in order.
     expect(new Set(more).size).toBe(more.length);
     expect([...more].sort((a, b) => a - b)).toEqual(more);
-    expect(peer.same((p) => { const s = p.conn.status(p.now); return s.pipe <= s.cwnd; })).toBe(true);
+    expect(
+      peer.same((p) => {
+        const s = p.conn.status(p.now);
+        return s.pipe <= s.cwnd;
+      }),
+    ).toBe(true);
   });
   test("an ACK at the recovery point ends it at ssthresh, one below does not; blocks above are kept [6675:5-8 6675:5-9 6675:5-2 2018:5.1-1]", () => {
     const peer = flight(off);
@@ -116,7 +144,9 @@ describe("SACK, the sender [RFC 2018 §5, RFC 6675 with RACK off]", () => {
   test("a timeout ends recovery, forgets nothing that is still told, and nothing new begins before its point [6675:5.1-1 6675:5.1-2 6675:5.1-3 6675:5.1-4 2018:5-3 2018:5-4]", () => {
     const peer = flight(off);
     sentAfter(peer, sack("3001:6001"));
-    peer.each((p) => { quietly(p, 0.4); });
+    peer.each((p) => {
+      quietly(p, 0.4);
+    });
     expect(phase(peer)).toBe("loss");
     const again = sentAfter(peer, "+0 < . 1:1(0) ack 2001 <sack 3001:6001>");
     expect(again).not.toContain(3_001);
@@ -134,15 +164,25 @@ describe("SACK, the sender [RFC 2018 §5, RFC 6675 with RACK off]", () => {
     sentAfter(peer, "+0 < . 1:1(0) ack 2001 <sack 1001:1501>");
     expect(peer.same((p) => p.conn.status(p.now).dsackDups)).toBe(1);
     sentAfter(peer, "+0 < . 1:1(0) ack 2001 <sack 3201:3401 3001:4001>");
-    expect(peer.same((p) => { const s = p.conn.status(p.now); return [s.dsackDups, s.sacked]; })).toEqual([2, 1_000]);
+    expect(
+      peer.same((p) => {
+        const s = p.conn.status(p.now);
+        return [s.dsackDups, s.sacked];
+      }),
+    ).toEqual([2, 1_000]);
   });
 });
 
 describe("RACK and TLP [RFC 8985]", () => {
   test("without SACK there is neither [8985:4-1 8985:9.2-1]", () => {
-    const peer = opened({ syn: "mss 1000" }).play("+0 send 1000\n+0 > P. 1:1001(1000) ack 1\n+.05 < . 1:1(0) ack 1001\n+0 send 1000\n+0 > P. 1001:2001(1000) ack 1");
+    const peer = opened({ syn: "mss 1000" }).play(
+      "+0 send 1000\n+0 > P. 1:1001(1000) ack 1\n+.05 < . 1:1(0) ack 1001\n+0 send 1000\n+0 > P. 1001:2001(1000) ack 1",
+    );
     // No probe: what comes is the timeout.
-    peer.each((p) => { quietly(p, 1); expect(p.conn.status(p.now).timeouts).toBeGreaterThan(0); });
+    peer.each((p) => {
+      quietly(p, 1);
+      expect(p.conn.status(p.now).timeouts).toBeGreaterThan(0);
+    });
   });
   test("sent a quarter of a round trip before what arrived: lost; less: the reordering timer decides [8985:3.3.2-1 8985:4-2 8985:4-3 8985:6.1-1 8985:6.2-3 8985:9.3-1 8985:9.3-2]", () => {
     const peer = flight();
@@ -176,16 +216,37 @@ describe("RACK and TLP [RFC 8985]", () => {
     });
   });
   test("a lone segment waits for a delayed ACK as well [8985:7.2-2 8985:7.2-4]", () => {
-    const peer = opened({ options: { minRto: 1_000 } }).each((p) => { p.send(1_000); p.turn(); p.sent(); p.pass(p.now + 50); p.batch("+0 < . 1:1(0) ack 1001"); p.send(500); p.turn(); p.sent(); });
+    const peer = opened({ options: { minRto: 1_000 } }).each((p) => {
+      p.send(1_000);
+      p.turn();
+      p.sent();
+      p.pass(p.now + 50);
+      p.batch("+0 < . 1:1(0) ack 1001");
+      p.send(500);
+      p.turn();
+      p.sent();
+    });
     peer.each((p) => {
-      const srtt = p.conn.status(p.now).srtt as number, [again] = quietly(p, 0.9);
+      const srtt = p.conn.status(p.now).srtt as number,
+        [again] = quietly(p, 0.9);
       expect(Math.abs((again?.at ?? 0) * 1_000 - 2 * srtt - 200)).toBeLessThan(3);
     });
   });
   test("a probe that repaired a loss costs half the window; one that came twice costs nothing [8985:7.4.2-1 8985:7.4.2-2]", () => {
-    const probed = (): Peers => { const peer = flight(); sentAfter(peer, "+0 < . 1:1(0) ack 9001"); return peer.each((p) => { quietly(p, 0.15); }); };
-    const repaired = probed(), before = repaired.same((p) => p.conn.status(p.now).cwnd);
-    repaired.each((p) => { p.send(1_000); p.turn(); p.sent(); });
+    const probed = (): Peers => {
+      const peer = flight();
+      sentAfter(peer, "+0 < . 1:1(0) ack 9001");
+      return peer.each((p) => {
+        quietly(p, 0.15);
+      });
+    };
+    const repaired = probed(),
+      before = repaired.same((p) => p.conn.status(p.now).cwnd);
+    repaired.each((p) => {
+      p.send(1_000);
+      p.turn();
+      p.sent();
+    });
     sentAfter(repaired, "+0 < . 1:1(0) ack 12001");
     expect(repaired.same((p) => p.conn.status(p.now).cwnd)).toBeLessThan(before);
     const twice = probed();
@@ -198,28 +259,56 @@ describe("path MTU by ICMP [RFC 1191, RFC 5927]", () => {
   const out = (o: PeerOptions = {}): Peers => opened({ syn: "mss 1460", ...o }).play("+0 send 2920\n+0 > . 1:1461(1460) ack 1\n+0 > P. 1461:2921(1460) ack 1");
   const pmtu = (peer: Peers): number => peer.same((p) => p.conn.status(p.now).pmtu);
   test("a smaller MTU is taken at once; zero is answered by the next plateau; nothing raises it [1191:3-1 1191:3-2 1191:3-3 1191:3-5 1191:5-1 1191:6.3-2 7323:5.7-1 9293:3.7.2-a]", () => {
-    const peer = out().batch("+0 < icmp 3/4 1 mtu 1000").each((p) => { expect(p.sent().map((s) => [s.seq, s.length])[0]).toEqual([1, 960]); });
+    const peer = out()
+      .batch("+0 < icmp 3/4 1 mtu 1000")
+      .each((p) => {
+        expect(p.sent().map((s) => [s.seq, s.length])[0]).toEqual([1, 960]);
+      });
     expect(pmtu(peer)).toBe(1_000);
-    peer.batch("+0 < icmp 3/4 1 mtu 1400").each((p) => { p.sent(); });
+    peer.batch("+0 < icmp 3/4 1 mtu 1400").each((p) => {
+      p.sent();
+    });
     expect(pmtu(peer)).toBe(1_000);
-    const old = out().batch("+0 < icmp 3/4 1 mtu 0").each((p) => { p.sent(); });
+    const old = out()
+      .batch("+0 < icmp 3/4 1 mtu 0")
+      .each((p) => {
+        p.sent();
+      });
     expect(pmtu(old)).toBe(1_492);
-    old.batch("+0 < icmp 3/4 1 mtu 0").each((p) => { p.sent(); });
+    old.batch("+0 < icmp 3/4 1 mtu 0").each((p) => {
+      p.sent();
+    });
     expect(pmtu(old)).toBe(1_006);
   });
   test("never below the floor, and only for what is outstanding [1191:3-6 5927:4.1-1]", () => {
-    const peer = out().batch("+0 < icmp 3/4 1 mtu 68").each((p) => { p.sent(); });
+    const peer = out()
+      .batch("+0 < icmp 3/4 1 mtu 68")
+      .each((p) => {
+        p.sent();
+      });
     expect(pmtu(peer)).toBe(552);
-    const forged = out().batch("+0 < icmp 3/4 5000 mtu 600\n+0 < icmp 3/4 -9 mtu 600").each((p) => { expect(p.sent()).toEqual([]); });
+    const forged = out()
+      .batch("+0 < icmp 3/4 5000 mtu 600\n+0 < icmp 3/4 -9 mtu 600")
+      .each((p) => {
+        expect(p.sent()).toEqual([]);
+      });
     expect(pmtu(forged)).toBe(1_500);
   });
   test("switched off it is not heard; no segment is larger than peer and link allow, and our MSS is the link's [1191:3.1-1 1191:3.1-2 1191:3.1-3 6691:2-3 6691:5.2-1 6691:A-1 9293:MUST-15]", () => {
-    const peer = out({ options: { pmtuDiscovery: false } }).batch("+0 < icmp 3/4 1 mtu 1000").each((p) => { expect(p.sent()).toEqual([]); });
+    const peer = out({ options: { pmtuDiscovery: false } })
+      .batch("+0 < icmp 3/4 1 mtu 1000")
+      .each((p) => {
+        expect(p.sent()).toEqual([]);
+      });
     expect(pmtu(peer)).toBe(1_500);
     tcp({ options: plain, syn: "sackOK" }).established().play("+0 send 600\n+0 > . 1:537(536) ack 1\n+0 > P. 537:601(64) ack 1");
   });
   test("source quench is dropped [6633:3-3]", () => {
-    const peer = out().batch("+0 < icmp 4/0 1").each((p) => { expect(p.sent()).toEqual([]); });
+    const peer = out()
+      .batch("+0 < icmp 4/0 1")
+      .each((p) => {
+        expect(p.sent()).toEqual([]);
+      });
     expect(peer.dropped).toEqual(["6633"]);
     expect(peer.heard).toEqual(["established"]);
   });

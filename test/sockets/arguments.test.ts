@@ -78,7 +78,11 @@ test.each(cases)("%s throws what Node throws", (_name, call) => {
 test("as text, a thrown error carries its code; its own keys are Node's", () => {
   for (const net of [node.client, ours.client]) {
     let error: unknown;
-    try { net.connect({ port: 65_536, host: "127.0.0.1" }); } catch (e) { error = e; }
+    try {
+      net.connect({ port: 65_536, host: "127.0.0.1" });
+    } catch (e) {
+      error = e;
+    }
     expect(String(error)).toBe("RangeError [ERR_SOCKET_BAD_PORT]: Port should be >= 0 and < 65536. Received type number (65536).");
     expect(Object.keys(error as object)).toEqual(["code"]);
   }
@@ -94,7 +98,8 @@ describe("names of node:net", () => {
 
   test("a socket has every public member that Node's has", () => {
     const members = (prototype: object): string[] => Object.getOwnPropertyNames(prototype).filter((name) => !name.startsWith("_"));
-    const mine = ours.client.Socket.prototype as unknown as object, theirs = node.client.Socket.prototype as unknown as object;
+    const mine = ours.client.Socket.prototype as unknown as object,
+      theirs = node.client.Socket.prototype as unknown as object;
     expect(members(theirs).filter((name) => !(name in mine))).toEqual([]);
     const server = ours.client.Server.prototype as unknown as object;
     expect(members(node.client.Server.prototype as unknown as object).filter((name) => !(name in server))).toEqual([]);

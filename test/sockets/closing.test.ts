@@ -8,7 +8,8 @@ useWorlds();
 describe.each(WORLDS)("$title: closing", (world) => {
   test("we end first: finish, end, close on our side; end, finish, close on theirs", async () => {
     const { client, accepted } = await pair(world);
-    const a = record(client), b = record(accepted);
+    const a = record(client),
+      b = record(accepted);
     client.resume();
     accepted.resume();
     client.end();
@@ -19,7 +20,8 @@ describe.each(WORLDS)("$title: closing", (world) => {
 
   test("both end at once", async () => {
     const { client, accepted } = await pair(world);
-    const a = record(client), b = record(accepted);
+    const a = record(client),
+      b = record(accepted);
     client.resume().end();
     accepted.resume().end();
     await Promise.all([closed(client), closed(accepted)]);
@@ -31,8 +33,12 @@ describe.each(WORLDS)("$title: closing", (world) => {
   test("allowHalfOpen on the server: it answers after the client's end", async () => {
     const { port } = await serve(world, { allowHalfOpen: true }, (socket) => {
       let got = "";
-      socket.on("data", (c) => { got += String(c); });
-      socket.on("end", () => { setTimeout(() => socket.end(got.toUpperCase()), 5); });
+      socket.on("data", (c) => {
+        got += String(c);
+      });
+      socket.on("end", () => {
+        setTimeout(() => socket.end(got.toUpperCase()), 5);
+      });
     });
     const client = dial(world, port);
     client.end("shout");
@@ -88,7 +94,8 @@ describe.each(WORLDS)("$title: closing", (world) => {
 
   test("destroy on an open connection: close without error; the peer sees an end", async () => {
     const { client, accepted } = await pair(world);
-    const a = record(client), b = record(accepted);
+    const a = record(client),
+      b = record(accepted);
     accepted.resume();
     expect(client.destroy()).toBe(client);
     expect([client.destroyed, client.readyState, client.writable, client.readable]).toEqual([true, "closed", false, false]);
@@ -152,7 +159,9 @@ describe.each(WORLDS)("$title: closing", (world) => {
   test("destroySoon sends everything first", async () => {
     const { client, accepted } = await pair(world);
     let n = 0;
-    accepted.on("data", (c: Buffer) => { n += c.length; });
+    accepted.on("data", (c: Buffer) => {
+      n += c.length;
+    });
     const log = record(client);
     client.write(Buffer.alloc(2_000_000));
     client.destroySoon();
@@ -163,7 +172,8 @@ describe.each(WORLDS)("$title: closing", (world) => {
 
   test("resetAndDestroy: the peer gets ECONNRESET, we only close", async () => {
     const { client, accepted } = await pair(world);
-    const a = record(client), b = record(accepted);
+    const a = record(client),
+      b = record(accepted);
     accepted.resume();
     expect(client.resetAndDestroy()).toBe(client);
     await Promise.all([closed(client), closed(accepted)]);
@@ -183,7 +193,8 @@ describe.each(WORLDS)("$title: closing", (world) => {
     const { port, server } = await serve(world);
     const arrived = once(server, "connection");
     const client = dial(world, port);
-    const log = record(client), gone = closed(client);
+    const log = record(client),
+      gone = closed(client);
     client.resetAndDestroy();
     const [accepted] = await arrived;
     const error = errorOf(accepted);
@@ -240,7 +251,10 @@ describe.each(WORLDS)("$title: closing", (world) => {
 
   test("destroy inside data, end, connect and connection handlers", async () => {
     const { port, server } = await serve(world);
-    server.on("connection", (s) => { if (s.remotePort === 1) s.destroy(); else s.end("data"); });
+    server.on("connection", (s) => {
+      if (s.remotePort === 1) s.destroy();
+      else s.end("data");
+    });
     const inData = dial(world, port);
     inData.on("data", () => inData.destroy());
     const inEnd = dial(world, port);
@@ -270,7 +284,9 @@ describe.each(WORLDS)("$title: closing", (world) => {
     await closed(client);
     await new Promise((done) => setTimeout(done, 20));
     const error = errorOf(accepted);
-    const back = new Promise<unknown>((resolve) => { accepted.write("lost", (e) => resolve((e as NodeJS.ErrnoException).code)); });
+    const back = new Promise<unknown>((resolve) => {
+      accepted.write("lost", (e) => resolve((e as NodeJS.ErrnoException).code));
+    });
     expect(await error).toMatchObject({ code: "ECONNRESET", syscall: "write", message: "write ECONNRESET" });
     expect([await back, accepted.bytesWritten]).toEqual(["ECONNRESET", 0]);
   });
@@ -305,7 +321,9 @@ describe.each(WORLDS)("$title: closing", (world) => {
         resolve(error);
       });
     });
-    accepted.once("data", () => { throw new Error("from a listener"); });
+    accepted.once("data", () => {
+      throw new Error("from a listener");
+    });
     client.write("x");
     expect((await uncaught).message).toBe("from a listener");
     const all = text(second.accepted);
@@ -327,7 +345,9 @@ describe.each(WORLDS)("$title: timeouts", (world) => {
   test("the callback is a listener for once, taken off by setTimeout(0, callback)", async () => {
     const { client } = await pair(world);
     let calls = 0;
-    const back = (): void => { calls++; };
+    const back = (): void => {
+      calls++;
+    };
     client.setTimeout(10_000, back);
     expect(client.listenerCount("timeout")).toBe(1);
     client.setTimeout(0, back);
@@ -343,7 +363,10 @@ describe.each(WORLDS)("$title: timeouts", (world) => {
     client.resume();
     let fired = 0;
     client.setTimeout(500, () => fired++);
-    for (let i = 0; i < 7; i++) { client.write("."); await new Promise((done) => setTimeout(done, 80)); }
+    for (let i = 0; i < 7; i++) {
+      client.write(".");
+      await new Promise((done) => setTimeout(done, 80));
+    }
     expect(fired).toBe(0);
     await once(client, "timeout");
   });
@@ -365,7 +388,16 @@ describe.each(WORLDS)("$title: timeouts", (world) => {
     expect(client.setTimeout(5)).toBe(client);
   });
 
-  test.each([["100", "ERR_INVALID_ARG_TYPE"], [undefined, "ERR_INVALID_ARG_TYPE"], [null, "ERR_INVALID_ARG_TYPE"], [{}, "ERR_INVALID_ARG_TYPE"], [true, "ERR_INVALID_ARG_TYPE"], [-1, "ERR_OUT_OF_RANGE"], [Number.NaN, "ERR_OUT_OF_RANGE"], [Infinity, "ERR_OUT_OF_RANGE"]])("setTimeout(%s) throws %s", (value, code) => {
+  test.each([
+    ["100", "ERR_INVALID_ARG_TYPE"],
+    [undefined, "ERR_INVALID_ARG_TYPE"],
+    [null, "ERR_INVALID_ARG_TYPE"],
+    [{}, "ERR_INVALID_ARG_TYPE"],
+    [true, "ERR_INVALID_ARG_TYPE"],
+    [-1, "ERR_OUT_OF_RANGE"],
+    [Number.NaN, "ERR_OUT_OF_RANGE"],
+    [Infinity, "ERR_OUT_OF_RANGE"],
+  ])("setTimeout(%s) throws %s", (value, code) => {
     const socket = new world.client.Socket();
     expect(thrown(() => socket.setTimeout(value as number)).code).toBe(code);
   });

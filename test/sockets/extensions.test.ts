@@ -10,14 +10,20 @@ import { linkedStacks } from "./support/linked.js";
 
 const OURS = "10.0.0.2";
 let client: GlassStack, server: GlassStack, close: () => void;
-beforeEach(() => { ({ client, server, close } = linkedStacks()); });
-afterEach(() => { close(); });
+beforeEach(() => {
+  ({ client, server, close } = linkedStacks());
+});
+afterEach(() => {
+  close();
+});
 
 const listening = async (s: Server): Promise<number> => {
   if (s.address() === null || !s.listening) await once(s, "listening");
   return (s.address() as nodeNet.AddressInfo).port;
 };
-const until = async (condition: () => boolean): Promise<void> => { while (!condition()) await new Promise((done) => setTimeout(done, 1)); };
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((done) => setTimeout(done, 1));
+};
 async function connected(serverOptions: object = {}, clientOptions: object = {}): Promise<{ c: Socket; s: Socket; listener: Server }> {
   const listener = server.listen({ port: 0, host: OURS }, serverOptions);
   const arrival = once(listener, "connection");
@@ -41,7 +47,12 @@ describe("facts", () => {
   test("socket.tcp tells the live state, and nothing without a connection", async () => {
     expect(new client.net.Socket().tcp).toBeUndefined();
     const { c, s } = await connected({ allowHalfOpen: true });
-    expect(c.tcp).toMatchObject({ state: "ESTABLISHED", passive: false, remote: { address: OURS, port: c.remotePort }, local: { address: "10.0.0.1", port: c.localPort } });
+    expect(c.tcp).toMatchObject({
+      state: "ESTABLISHED",
+      passive: false,
+      remote: { address: OURS, port: c.remotePort },
+      local: { address: "10.0.0.1", port: c.localPort },
+    });
     expect(s.tcp).toMatchObject({ state: "ESTABLISHED", passive: true });
     c.end();
     await until(() => c.tcp?.state === "FIN-WAIT-2");
@@ -60,7 +71,9 @@ describe("facts", () => {
 
   test("stack.on('event') sees transitions in order; without a listener no event is made", async () => {
     const seen: TcpEvent[] = [];
-    const listener = (e: TcpEvent): void => { seen.push(e); };
+    const listener = (e: TcpEvent): void => {
+      seen.push(e);
+    };
     expect(client.stack.env.wants("segment")).toBe(false);
     client.on("event", listener);
     const { c, s } = await connected();
@@ -77,8 +90,12 @@ describe("facts", () => {
 
 test("simultaneous open: two connects meet, and carry text both ways [RFC 9293 §3.5, Figure 7]", async () => {
   const edges: string[] = [];
-  for (const stack of [client, server]) stack.on("event", (e) => { if (e.kind === "transition") edges.push(`${e.from} → ${e.to}`); });
-  const c = client.net.connect({ host: OURS, port: 2_000, localPort: 1_000 }), s = server.net.connect({ host: "10.0.0.1", port: 1_000, localPort: 2_000 });
+  for (const stack of [client, server])
+    stack.on("event", (e) => {
+      if (e.kind === "transition") edges.push(`${e.from} → ${e.to}`);
+    });
+  const c = client.net.connect({ host: OURS, port: 2_000, localPort: 1_000 }),
+    s = server.net.connect({ host: "10.0.0.1", port: 1_000, localPort: 2_000 });
   await Promise.all([once(c, "connect"), once(s, "connect")]);
   // One of the two, or both, have a SYN come before the answer to their own.
   expect(edges).toContain("SYN-SENT → SYN-RECEIVED");
@@ -96,7 +113,9 @@ describe("reading and the window", () => {
     expect(s.readableLength).toBeLessThanOrEqual(10_000);
     expect(s.tcp?.recvQ).toBeGreaterThan(40_000);
     let n = 0;
-    s.on("data", (chunk: Buffer) => { n += chunk.length; });
+    s.on("data", (chunk: Buffer) => {
+      n += chunk.length;
+    });
     await until(() => n === 500_000);
   });
 
@@ -110,8 +129,17 @@ describe("reading and the window", () => {
 
   test("onread for accepted sockets reads into one buffer", async () => {
     const buffer = Buffer.alloc(1_000);
-    let got = "", events = 0;
-    const { c, s } = await connected({ onread: { buffer, callback: (n: number, b: Uint8Array) => { got += Buffer.from(b.subarray(0, n)).toString(); return true; } } });
+    let got = "",
+      events = 0;
+    const { c, s } = await connected({
+      onread: {
+        buffer,
+        callback: (n: number, b: Uint8Array) => {
+          got += Buffer.from(b.subarray(0, n)).toString();
+          return true;
+        },
+      },
+    });
     s.on("data", () => events++);
     c.end("x".repeat(50_000));
     await once(s, "end");
@@ -122,10 +150,16 @@ describe("reading and the window", () => {
     const { c, s } = await connected();
     const before = process.listeners("uncaughtException");
     process.removeAllListeners("uncaughtException");
-    let thrown = 0, octets = 0;
-    process.on("uncaughtException", () => { thrown++; });
+    let thrown = 0,
+      octets = 0;
+    process.on("uncaughtException", () => {
+      thrown++;
+    });
     try {
-      s.on("data", (chunk: Buffer) => { octets += chunk.length; throw new Error("from a listener"); });
+      s.on("data", (chunk: Buffer) => {
+        octets += chunk.length;
+        throw new Error("from a listener");
+      });
       c.end(Buffer.alloc(2_000_000));
       await until(() => octets === 2_000_000);
       expect(thrown).toBeGreaterThan(1);
@@ -143,8 +177,12 @@ describe("reading and the window", () => {
 
   test("small segments of one turn come as one chunk", async () => {
     const { c, s } = await connected({}, { noDelay: true });
-    let chunks = 0, octets = 0;
-    s.on("data", (chunk: Buffer) => { chunks++; octets += chunk.length; });
+    let chunks = 0,
+      octets = 0;
+    s.on("data", (chunk: Buffer) => {
+      chunks++;
+      octets += chunk.length;
+    });
     for (let i = 0; i < 100; i++) c.write("0123456789");
     await until(() => octets === 1_000);
     expect(chunks).toBeLessThanOrEqual(3);
@@ -156,7 +194,9 @@ describe("writing by reference", () => {
     const { c, s } = await connected();
     const block = client.net.share(Buffer.from("shared ".repeat(100_000)));
     let got = 0;
-    s.on("data", (chunk: Buffer) => { got += chunk.length; });
+    s.on("data", (chunk: Buffer) => {
+      got += chunk.length;
+    });
     await new Promise<void>((done) => c.writeShared(block, () => done()));
     c.writeShared(block);
     c.writeShared(new TextEncoder().encode("plain octets"));
@@ -170,7 +210,10 @@ describe("writing by reference", () => {
     const block = client.net.share(Buffer.alloc(150_000, "s"));
     const got: Buffer[] = [];
     s.on("data", (chunk: Buffer) => got.push(chunk));
-    for (let i = 0; i < 5; i++) { c.write(`<${i}>`); c.writeShared(block); }
+    for (let i = 0; i < 5; i++) {
+      c.write(`<${i}>`);
+      c.writeShared(block);
+    }
     c.end("end");
     await once(s, "end");
     expect(Buffer.concat(got).toString()).toBe(`${[0, 1, 2, 3, 4].map((i) => `<${i}>${"s".repeat(150_000)}`).join("")}end`);
@@ -179,12 +222,17 @@ describe("writing by reference", () => {
   test("a shared block goes by reference through node's http", async () => {
     const { createServer } = await import("node:http");
     const block = server.net.share(Buffer.alloc(300_000, "h"));
-    const http = createServer((_q, r) => { r.setHeader("Content-Length", block.length); r.end(block); });
+    const http = createServer((_q, r) => {
+      r.setHeader("Content-Length", block.length);
+      r.end(block);
+    });
     const listener = server.net.serve(http, { port: 0, host: OURS });
     const c = client.net.connect({ port: await listening(listener), host: OURS });
     c.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let n = 0;
-    c.on("data", (chunk: Buffer) => { n += chunk.length; });
+    c.on("data", (chunk: Buffer) => {
+      n += chunk.length;
+    });
     await once(c, "end");
     expect(n).toBeGreaterThan(300_000);
     http.close();
@@ -226,7 +274,12 @@ describe("listening", () => {
     const listener = server.listen({ port: 0, host: OURS });
     const port = await listening(listener);
     const seen: number[] = [];
-    const loop = (async () => { for await (const socket of listener) { seen.push(socket.remotePort as number); socket.resume().end(); } })();
+    const loop = (async () => {
+      for await (const socket of listener) {
+        seen.push(socket.remotePort as number);
+        socket.resume().end();
+      }
+    })();
     const ports: number[] = [];
     for (let i = 0; i < 3; i++) {
       const c = client.net.connect({ host: OURS, port });
@@ -240,7 +293,9 @@ describe("listening", () => {
     expect(seen).toEqual(ports);
     const taken = server.listen({ port: 0, host: OURS });
     const again = server.net.createServer();
-    const failing = (async () => { for await (const _ of again) throw new Error("no connection was expected"); })();
+    const failing = (async () => {
+      for await (const _ of again) throw new Error("no connection was expected");
+    })();
     again.listen(await listening(taken), OURS);
     await expect(failing).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
@@ -267,7 +322,9 @@ describe("the stack", () => {
     const { c, s } = await connected();
     const opening = server.net.connect({ host: "10.0.0.99", port: 1 });
     c.resume();
-    const reset = once(c, "error"), down = once(s, "close"), given = once(opening, "close");
+    const reset = once(c, "error"),
+      down = once(s, "close"),
+      given = once(opening, "close");
     await new Promise(setImmediate);
     server.close();
     server.close();
@@ -279,14 +336,19 @@ describe("the stack", () => {
   });
 
   test("nothing is left after a thousand connections", async () => {
-    const listener = server.listen({ port: 0, host: OURS }, null, (s) => { s.resume(); s.end("x"); });
+    const listener = server.listen({ port: 0, host: OURS }, null, (s) => {
+      s.resume();
+      s.end("x");
+    });
     const port = await listening(listener);
     for (let round = 0; round < 20; round++) {
-      await Promise.all(Array.from({ length: 50 }, async () => {
-        const c = client.net.connect({ host: OURS, port });
-        c.resume().end("y");
-        await once(c, "close");
-      }));
+      await Promise.all(
+        Array.from({ length: 50 }, async () => {
+          const c = client.net.connect({ host: OURS, port });
+          c.resume().end("y");
+          await once(c, "close");
+        }),
+      );
     }
     await until(() => [...client.stack.connections(), ...server.stack.connections()].length === 0);
     expect([client.stack.counters.pagesUsed, server.stack.counters.pagesUsed]).toEqual([0, 0]);
@@ -315,12 +377,16 @@ describe("the stack", () => {
     const seen: string[] = [];
     listener.on("connection", (s) => {
       seen.push(`connection ${als.getStore()}`);
-      als.run("handler", () => { s.on("data", () => seen.push(`data ${als.getStore()}`)); });
+      als.run("handler", () => {
+        s.on("data", () => seen.push(`data ${als.getStore()}`));
+      });
     });
     const c = als.run("client", () => client.net.connect({ host: OURS, port }));
     c.on("connect", () => seen.push(`connect ${als.getStore()}`));
     await once(c, "connect");
-    als.run("somebody else", () => { c.write("x"); });
+    als.run("somebody else", () => {
+      c.write("x");
+    });
     await until(() => seen.length === 3);
     expect(seen.sort()).toEqual(["connect client", "connection server", "data server"]);
   });
@@ -355,14 +421,18 @@ describe("lifetime", () => {
     expect(await run(`const l = server.listen({ port: 80 }); setTimeout(() => { console.log("closing"); l.close(); }, 100).unref();`)).toBe("closing\nexit\n");
   });
   test("unref'd servers and sockets do not", async () => {
-    expect(await run(`
+    expect(
+      await run(`
       const l = server.listen({ port: 80 }, null, (s) => { s.unref(); }); l.unref();
       const c = client.net.connect({ host: "10.0.0.2", port: 80 }); c.unref();
-      setTimeout(() => console.log("too late"), 60_000).unref();`)).toBe("exit\n");
+      setTimeout(() => console.log("too late"), 60_000).unref();`),
+    ).toBe("exit\n");
   });
   test("a socket keeps it alive until it closes", async () => {
-    expect(await run(`
+    expect(
+      await run(`
       const l = server.listen({ port: 80 }, null, (s) => { s.unref(); s.resume(); }); l.unref();
-      const c = client.net.connect({ host: "10.0.0.2", port: 80 }, () => { setTimeout(() => { console.log("ending"); c.destroy(); }, 50).unref(); });`)).toBe("ending\nexit\n");
+      const c = client.net.connect({ host: "10.0.0.2", port: 80 }, () => { setTimeout(() => { console.log("ending"); c.destroy(); }, 50).unref(); });`),
+    ).toBe("ending\nexit\n");
   });
 });

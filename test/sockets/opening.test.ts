@@ -19,7 +19,13 @@ describe.each(WORLDS)("$title: opening", (world) => {
   test("a new socket is pending, not connecting, and has no addresses", () => {
     const socket = keep(new world.client.Socket());
     expect([socket.pending, socket.connecting, socket.destroyed]).toEqual([true, false, false]);
-    expect([socket.localAddress, socket.localPort, socket.remoteAddress, socket.remotePort, socket.remoteFamily]).toEqual([undefined, undefined, undefined, undefined, undefined]);
+    expect([socket.localAddress, socket.localPort, socket.remoteAddress, socket.remotePort, socket.remoteFamily]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
     expect(socket.address()).toEqual({});
     expect([socket.bytesRead, socket.bytesWritten]).toEqual([0, 0]);
     expect(socket.bufferSize).toBeUndefined();
@@ -94,9 +100,14 @@ describe.each(WORLDS)("$title: opening", (world) => {
     const client = dial(world, port);
     const log: unknown[] = [];
     client.on("connectionAttempt", (ip, p, family) => log.push(["attempt", ip, p, family]));
-    client.on("connectionAttemptFailed", (ip: string, p: number, family: number, error: NodeJS.ErrnoException) => log.push(["failed", ip, p, family, error.code]));
+    client.on("connectionAttemptFailed", (ip: string, p: number, family: number, error: NodeJS.ErrnoException) =>
+      log.push(["failed", ip, p, family, error.code]),
+    );
     await closed(client);
-    expect(log).toEqual([["attempt", world.host, port, 4], ["failed", world.host, port, 4, "ECONNREFUSED"]]);
+    expect(log).toEqual([
+      ["attempt", world.host, port, 4],
+      ["failed", world.host, port, 4, "ECONNREFUSED"],
+    ]);
   });
 
   test("a failed socket can be used again", async () => {
@@ -148,7 +159,10 @@ describe.each(WORLDS)("$title: opening", (world) => {
     const asked: unknown[] = [];
     const lookup = (host: string, options: { all?: boolean }, back: (e: null, a: unknown, f?: number) => void): void => {
       asked.push(host);
-      process.nextTick(() => { if (options.all) back(null, [{ address: world.host, family: 4 }]); else back(null, world.host, 4); });
+      process.nextTick(() => {
+        if (options.all) back(null, [{ address: world.host, family: 4 }]);
+        else back(null, world.host, 4);
+      });
     };
     const client = dial(world, port, { host: "some.example", lookup });
     const told = once(client, "lookup");
@@ -161,7 +175,12 @@ describe.each(WORLDS)("$title: opening", (world) => {
 
   test("a failed lookup is the socket's error", async () => {
     const failure = Object.assign(new Error("getaddrinfo ENOTFOUND no.example"), { code: "ENOTFOUND" });
-    const client = dial(world, 80, { host: "no.example", lookup: (_h: string, _o: unknown, back: (e: Error) => void) => { process.nextTick(back, failure); } });
+    const client = dial(world, 80, {
+      host: "no.example",
+      lookup: (_h: string, _o: unknown, back: (e: Error) => void) => {
+        process.nextTick(back, failure);
+      },
+    });
     const log = record(client);
     expect(await errorOf(client)).toBe(failure);
     await once(client, "close");
@@ -169,18 +188,37 @@ describe.each(WORLDS)("$title: opening", (world) => {
   });
 
   test("a lookup that finds no address is ERR_INVALID_IP_ADDRESS", async () => {
-    const client = dial(world, 80, { host: "bad.example", family: 4, lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => back(null, "nonsense", 4) });
+    const client = dial(world, 80, {
+      host: "bad.example",
+      family: 4,
+      lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => back(null, "nonsense", 4),
+    });
     expect(await errorOf(client)).toMatchObject({ code: "ERR_INVALID_IP_ADDRESS", message: "Invalid IP address: nonsense" });
   });
 
   test("a lookup that finds a family that is none is ERR_INVALID_ADDRESS_FAMILY", async () => {
-    const client = dial(world, 80, { host: "bad.example", family: 4, lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => back(null, "127.0.0.1", 100) });
-    expect(await errorOf(client)).toMatchObject({ code: "ERR_INVALID_ADDRESS_FAMILY", host: "bad.example", port: 80, message: "Invalid address family: 100 bad.example:80" });
+    const client = dial(world, 80, {
+      host: "bad.example",
+      family: 4,
+      lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => back(null, "127.0.0.1", 100),
+    });
+    expect(await errorOf(client)).toMatchObject({
+      code: "ERR_INVALID_ADDRESS_FAMILY",
+      host: "bad.example",
+      port: 80,
+      message: "Invalid address family: 100 bad.example:80",
+    });
   });
 
   test("destroyed while looking up: the result is of no consequence", async () => {
     let answer = (): void => {};
-    const client = dial(world, 80, { host: "slow.example", family: 4, lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => { answer = () => back(null, world.host, 4); } });
+    const client = dial(world, 80, {
+      host: "slow.example",
+      family: 4,
+      lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => {
+        answer = () => back(null, world.host, 4);
+      },
+    });
     const log = record(client);
     client.destroy();
     await once(client, "close");
@@ -277,7 +315,13 @@ describe.each(WORLDS)("$title: opening", (world) => {
     const { server, port } = await serve(world);
     const seen: number[] = [];
     server.on("connection", (socket) => seen.push(socket.remotePort as number));
-    const clients = await Promise.all(Array.from({ length: 20 }, async () => { const c = dial(world, port); await once(c, "connect"); return c.localPort as number; }));
+    const clients = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const c = dial(world, port);
+        await once(c, "connect");
+        return c.localPort as number;
+      }),
+    );
     while (seen.length < 20) await turns(1);
     expect(seen.sort()).toEqual(clients.sort());
   });
@@ -305,7 +349,9 @@ describe.each(WORLDS)("$title: opening", (world) => {
     const { port } = await serve(world);
     const client = dial(world, port);
     const log = record(client);
-    const code = new Promise((resolve) => { client.write("never sent", (e) => resolve((e as NodeJS.ErrnoException).code)); });
+    const code = new Promise((resolve) => {
+      client.write("never sent", (e) => resolve((e as NodeJS.ErrnoException).code));
+    });
     client.destroy();
     expect(await code).toBe("ERR_SOCKET_CLOSED_BEFORE_CONNECTION");
     await turns(5);
@@ -315,7 +361,14 @@ describe.each(WORLDS)("$title: opening", (world) => {
   test("the idle timeout runs while connecting, and ends nothing", async () => {
     let answer = (): void => {};
     const { port } = await serve(world);
-    const client = dial(world, port, { host: "slow.example", family: 4, timeout: 20, lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => { answer = () => back(null, world.host, 4); } });
+    const client = dial(world, port, {
+      host: "slow.example",
+      family: 4,
+      timeout: 20,
+      lookup: (_h: string, _o: unknown, back: (e: null, a: string, f: number) => void) => {
+        answer = () => back(null, world.host, 4);
+      },
+    });
     await once(client, "timeout");
     expect([client.connecting, client.destroyed]).toEqual([true, false]);
     answer();
@@ -327,7 +380,9 @@ describe.each(WORLDS)("$title: opening", (world) => {
     const client = dial(world, port);
     client.pause();
     let got = "";
-    client.on("data", (c) => { got += String(c); });
+    client.on("data", (c) => {
+      got += String(c);
+    });
     await once(client, "connect");
     await new Promise((done) => setTimeout(done, 20));
     expect(got).toBe("");

@@ -29,8 +29,14 @@ describe.each(WORLDS)("$title: reading", (world) => {
     accepted.setEncoding("utf8");
     const bytes = Buffer.from("grüße €uro 漢字");
     let got = "";
-    accepted.on("data", (chunk: unknown) => { expect(typeof chunk).toBe("string"); got += String(chunk); });
-    for (const byte of bytes) { client.write(Buffer.from([byte])); await turns(1); }
+    accepted.on("data", (chunk: unknown) => {
+      expect(typeof chunk).toBe("string");
+      got += String(chunk);
+    });
+    for (const byte of bytes) {
+      client.write(Buffer.from([byte]));
+      await turns(1);
+    }
     client.end();
     await once(accepted, "end");
     expect(got).toBe("grüße €uro 漢字");
@@ -64,7 +70,9 @@ describe.each(WORLDS)("$title: reading", (world) => {
     const { client, accepted } = await pair(world, { highWaterMark: 16_384 });
     const chunk = Buffer.alloc(65_536);
     let drained = true;
-    client.on("drain", () => { drained = true; });
+    client.on("drain", () => {
+      drained = true;
+    });
     for (let i = 0; i < 400 && drained; i++) {
       drained = client.write(chunk);
       for (let wait = 0; wait < 30 && !drained; wait++) await new Promise((done) => setTimeout(done, 2));
@@ -73,7 +81,9 @@ describe.each(WORLDS)("$title: reading", (world) => {
     expect(accepted.readableLength).toBeLessThanOrEqual(16_384 + 65_536);
     const total = client.bytesWritten;
     let read = 0;
-    accepted.on("data", (c: Buffer) => { read += c.length; });
+    accepted.on("data", (c: Buffer) => {
+      read += c.length;
+    });
     client.end();
     await once(accepted, "end");
     expect(read).toBe(total);
@@ -81,7 +91,8 @@ describe.each(WORLDS)("$title: reading", (world) => {
 
   test("pause stops data, resume goes on where it stopped", async () => {
     const { client, accepted } = await pair(world);
-    const sent = pattern(500_000), got: Buffer[] = [];
+    const sent = pattern(500_000),
+      got: Buffer[] = [];
     accepted.on("data", (chunk) => {
       got.push(chunk);
       accepted.pause();
@@ -128,7 +139,9 @@ describe.each(WORLDS)("$title: reading", (world) => {
     client.write(Buffer.alloc(50_000));
     await until(() => accepted.bytesRead === 50_000);
     let got = 0;
-    accepted.on("data", (chunk: Buffer) => { got += chunk.length; });
+    accepted.on("data", (chunk: Buffer) => {
+      got += chunk.length;
+    });
     client.end(Buffer.alloc(7));
     await once(accepted, "end");
     expect(got).toBe(7);
@@ -176,13 +189,17 @@ describe.each(WORLDS)("$title: reading", (world) => {
   });
 
   test("data and end in one: all of a short exchange arrives", async () => {
-    const { port } = await serve(world, {}, (socket) => { socket.end("short"); });
+    const { port } = await serve(world, {}, (socket) => {
+      socket.end("short");
+    });
     const client = dial(world, port);
     expect(await text(client)).toBe("short");
   });
 
   test("pipe to itself is an echo", async () => {
-    const { port } = await serve(world, { allowHalfOpen: true }, (socket) => { socket.pipe(socket); });
+    const { port } = await serve(world, { allowHalfOpen: true }, (socket) => {
+      socket.pipe(socket);
+    });
     const client = dial(world, port);
     const sent = pattern(400_000);
     client.end(sent);
@@ -193,17 +210,31 @@ describe.each(WORLDS)("$title: reading", (world) => {
   });
 
   test("pipeline carries both ways", async () => {
-    const { port } = await serve(world, { allowHalfOpen: true }, (socket) => { void pipeline(socket, socket); });
+    const { port } = await serve(world, { allowHalfOpen: true }, (socket) => {
+      void pipeline(socket, socket);
+    });
     const client = dial(world, port);
     client.end("through the pipeline");
     expect(await text(client)).toBe("through the pipeline");
   });
 
   test("onread reads into the given buffer, without data events", async () => {
-    const { port } = await serve(world, {}, (socket) => { socket.end("0123456789"); });
-    const buffer = Buffer.alloc(4), got: string[] = [];
+    const { port } = await serve(world, {}, (socket) => {
+      socket.end("0123456789");
+    });
+    const buffer = Buffer.alloc(4),
+      got: string[] = [];
     let events = 0;
-    const client = dial(world, port, { onread: { buffer, callback: (n: number, b: Uint8Array) => { expect(b).toBe(buffer); got.push(Buffer.from(b.subarray(0, n)).toString()); return true; } } });
+    const client = dial(world, port, {
+      onread: {
+        buffer,
+        callback: (n: number, b: Uint8Array) => {
+          expect(b).toBe(buffer);
+          got.push(Buffer.from(b.subarray(0, n)).toString());
+          return true;
+        },
+      },
+    });
     client.on("data", () => events++);
     await once(client, "end");
     expect([got.join(""), events]).toEqual(["0123456789", 0]);
@@ -212,19 +243,40 @@ describe.each(WORLDS)("$title: reading", (world) => {
   });
 
   test("onread takes a function that gives buffers", async () => {
-    const { port } = await serve(world, {}, (socket) => { socket.end("abcdefghij"); });
+    const { port } = await serve(world, {}, (socket) => {
+      socket.end("abcdefghij");
+    });
     const buffers = new Set<Uint8Array>();
     let got = "";
-    const client = dial(world, port, { onread: { buffer: () => Buffer.alloc(3), callback: (n: number, b: Uint8Array) => { buffers.add(b); got += Buffer.from(b.subarray(0, n)).toString(); return true; } } });
+    const client = dial(world, port, {
+      onread: {
+        buffer: () => Buffer.alloc(3),
+        callback: (n: number, b: Uint8Array) => {
+          buffers.add(b);
+          got += Buffer.from(b.subarray(0, n)).toString();
+          return true;
+        },
+      },
+    });
     await once(client, "end");
     expect(got).toBe("abcdefghij");
     expect(buffers.size).toBeGreaterThanOrEqual(4);
   });
 
   test("onread: false pauses, resume goes on", async () => {
-    const { port } = await serve(world, {}, (socket) => { socket.end("0123456789"); });
+    const { port } = await serve(world, {}, (socket) => {
+      socket.end("0123456789");
+    });
     const got: string[] = [];
-    const client = dial(world, port, { onread: { buffer: Buffer.alloc(4), callback: (n: number, b: Uint8Array) => { got.push(Buffer.from(b.subarray(0, n)).toString()); return got.length !== 1; } } });
+    const client = dial(world, port, {
+      onread: {
+        buffer: Buffer.alloc(4),
+        callback: (n: number, b: Uint8Array) => {
+          got.push(Buffer.from(b.subarray(0, n)).toString());
+          return got.length !== 1;
+        },
+      },
+    });
     await until(() => got.length === 1);
     await new Promise((done) => setTimeout(done, 10));
     expect(got.length).toBe(1);
@@ -238,7 +290,10 @@ describe.each(WORLDS)("$title: reading", (world) => {
     const { client, accepted } = await pair(world);
     const all = text(accepted);
     let expected = "";
-    for (let i = 0; i < 2_000; i++) { client.write(`${i};`); expected += `${i};`; }
+    for (let i = 0; i < 2_000; i++) {
+      client.write(`${i};`);
+      expected += `${i};`;
+    }
     client.end();
     expect(await all).toBe(expected);
   });

@@ -12,7 +12,9 @@ describe.each(WORLDS)("$title: server", (world) => {
   test("listen() chooses a port; listening comes later", async () => {
     const server = make();
     let heard = false;
-    server.on("listening", () => { heard = true; });
+    server.on("listening", () => {
+      heard = true;
+    });
     expect(server.listening).toBe(false);
     expect(server.address()).toBeNull();
     expect(server.listen()).toBe(server);
@@ -29,13 +31,23 @@ describe.each(WORLDS)("$title: server", (world) => {
   });
 
   test.each([
-    ["listen(0, host, backlog, callback)", [0, "HOST", 16]], ["listen(0, host, callback)", [0, "HOST"]], ["listen(0, backlog, callback)", [0, 16]],
-    ["listen(0, callback)", [0]], ["listen({ port, host }, callback)", [{ port: 0, host: "HOST" }]], ["listen({ port, backlog }, callback)", [{ port: 0, backlog: 5 }]],
-    ["listen('0', callback)", ["0"]], ["listen(callback)", []], ["listen(null, callback)", [null]], ["listen(undefined, callback)", [undefined]], ["listen({ port: null }, callback)", [{ port: null }]],
+    ["listen(0, host, backlog, callback)", [0, "HOST", 16]],
+    ["listen(0, host, callback)", [0, "HOST"]],
+    ["listen(0, backlog, callback)", [0, 16]],
+    ["listen(0, callback)", [0]],
+    ["listen({ port, host }, callback)", [{ port: 0, host: "HOST" }]],
+    ["listen({ port, backlog }, callback)", [{ port: 0, backlog: 5 }]],
+    ["listen('0', callback)", ["0"]],
+    ["listen(callback)", []],
+    ["listen(null, callback)", [null]],
+    ["listen(undefined, callback)", [undefined]],
+    ["listen({ port: null }, callback)", [{ port: null }]],
   ] as [string, unknown[]][])("%s", async (_name, args) => {
     const server = make();
     const real = args.map((a) => (a === "HOST" ? world.host : a !== null && typeof a === "object" && "host" in a ? { ...a, host: world.host } : a));
-    await new Promise<void>((done) => { (server.listen as (...a: unknown[]) => unknown)(...real, () => done()); });
+    await new Promise<void>((done) => {
+      (server.listen as (...a: unknown[]) => unknown)(...real, () => done());
+    });
     expect(portOf(server)).toBeGreaterThan(0);
   });
 
@@ -51,7 +63,9 @@ describe.each(WORLDS)("$title: server", (world) => {
   });
 
   test("the texts of bad listen arguments", () => {
-    expect(thrown(() => (make().listen as (o: unknown) => unknown)({ exclusive: true })).message).toBe(`The argument 'options' must have the property "port" or "path". Received { exclusive: true }`);
+    expect(thrown(() => (make().listen as (o: unknown) => unknown)({ exclusive: true })).message).toBe(
+      `The argument 'options' must have the property "port" or "path". Received { exclusive: true }`,
+    );
     expect(thrown(() => (make().listen as (o: unknown) => unknown)(true)).message).toMatch(/^The argument 'options' .*Received /);
   });
 
@@ -107,7 +121,9 @@ describe.each(WORLDS)("$title: server", (world) => {
   test("close waits for the connections that are open", async () => {
     const { server, client, accepted } = await pair(world);
     let isClosed = false;
-    server.close(() => { isClosed = true; });
+    server.close(() => {
+      isClosed = true;
+    });
     await turns(5);
     expect(isClosed).toBe(false);
     accepted.resume();
@@ -129,7 +145,9 @@ describe.each(WORLDS)("$title: server", (world) => {
 
   test("close without listen calls back with ERR_SERVER_NOT_RUNNING", async () => {
     const server = make();
-    const error = await new Promise<NodeJS.ErrnoException>((resolve) => { server.close((e) => resolve(e as NodeJS.ErrnoException)); });
+    const error = await new Promise<NodeJS.ErrnoException>((resolve) => {
+      server.close((e) => resolve(e as NodeJS.ErrnoException));
+    });
     expect([error.code, error.message]).toEqual(["ERR_SERVER_NOT_RUNNING", "Server is not running."]);
   });
 
@@ -156,7 +174,15 @@ describe.each(WORLDS)("$title: server", (world) => {
 
   test("getConnections counts, later", async () => {
     const { server, port } = await serve(world);
-    const count = () => new Promise<number>((resolve, reject) => { expect(server.getConnections((e, n) => { if (e) reject(e); else resolve(n); })).toBe(server); });
+    const count = () =>
+      new Promise<number>((resolve, reject) => {
+        expect(
+          server.getConnections((e, n) => {
+            if (e) reject(e);
+            else resolve(n);
+          }),
+        ).toBe(server);
+      });
     expect(await count()).toBe(0);
     const arrivals = once(server, "connection");
     const client = dial(world, port);
@@ -178,7 +204,14 @@ describe.each(WORLDS)("$title: server", (world) => {
     const log = record(second);
     second.resume();
     const [data] = await drop;
-    expect(data).toMatchObject({ localAddress: world.host, localPort: port, localFamily: "IPv4", remoteAddress: world.clientHost, remotePort: second.localPort ?? expect.any(Number), remoteFamily: "IPv4" });
+    expect(data).toMatchObject({
+      localAddress: world.host,
+      localPort: port,
+      localFamily: "IPv4",
+      remoteAddress: world.clientHost,
+      remotePort: second.localPort ?? expect.any(Number),
+      remoteFamily: "IPv4",
+    });
     await closed(second);
     expect(log.at(-1)).toMatch(/^close/);
     expect(first.destroyed).toBe(false);
@@ -187,9 +220,18 @@ describe.each(WORLDS)("$title: server", (world) => {
   });
 
   test("a connection listener may be given with or without options", async () => {
-    for (const create of [(l: () => void) => world.server.createServer(l), (l: () => void) => world.server.createServer({}, l), (l: () => void) => world.server.createServer(null as unknown as undefined, l), (l: () => void) => new world.server.Server(l)]) {
+    for (const create of [
+      (l: () => void) => world.server.createServer(l),
+      (l: () => void) => world.server.createServer({}, l),
+      (l: () => void) => world.server.createServer(null as unknown as undefined, l),
+      (l: () => void) => new world.server.Server(l),
+    ]) {
       let called = false;
-      const server = keep(create(() => { called = true; })).listen(0, world.host);
+      const server = keep(
+        create(() => {
+          called = true;
+        }),
+      ).listen(0, world.host);
       await once(server, "listening");
       const arrival = once(server, "connection");
       dial(world, portOf(server));
@@ -205,7 +247,9 @@ describe.each(WORLDS)("$title: server", (world) => {
   });
 
   test("createServer checks highWaterMark and keepAliveInitialDelay", () => {
-    expect(thrown(() => world.server.createServer({ highWaterMark: "16" as unknown as number })).message).toBe(`The "options.highWaterMark" property must be of type number. Received type string ('16')`);
+    expect(thrown(() => world.server.createServer({ highWaterMark: "16" as unknown as number })).message).toBe(
+      `The "options.highWaterMark" property must be of type number. Received type string ('16')`,
+    );
     expect(thrown(() => world.server.createServer({ keepAliveInitialDelay: "5" as unknown as number })).code).toBe("ERR_INVALID_ARG_TYPE");
   });
 
@@ -256,12 +300,18 @@ describe.each(WORLDS)("$title: server", (world) => {
   });
 
   test("Node's http server answers on connections that are given to it", async () => {
-    const http = createHttp((request, response) => { response.end(`${request.method} ${request.url}`); });
-    const { port } = await serve(world, { allowHalfOpen: true, noDelay: true }, (socket) => { http.emit("connection", socket); });
+    const http = createHttp((request, response) => {
+      response.end(`${request.method} ${request.url}`);
+    });
+    const { port } = await serve(world, { allowHalfOpen: true, noDelay: true }, (socket) => {
+      http.emit("connection", socket);
+    });
     const client = dial(world, port);
     client.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let all = "";
-    client.on("data", (c) => { all += String(c); });
+    client.on("data", (c) => {
+      all += String(c);
+    });
     await once(client, "end");
     expect(all).toMatch(/GET \/a[\s\S]*GET \/b/);
     http.close();

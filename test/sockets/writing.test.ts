@@ -13,16 +13,25 @@ describe.each(WORLDS)("$title: writing", (world) => {
     await new Promise<void>((done) => {
       client.write("a", (e) => log.push(["a", e ?? null]));
       client.write("b", "latin1", (e) => log.push(["b", e ?? null]));
-      client.write(Buffer.from("c"), (e) => { log.push(["c", e ?? null]); done(); });
+      client.write(Buffer.from("c"), (e) => {
+        log.push(["c", e ?? null]);
+        done();
+      });
     });
-    expect(log).toEqual([["a", null], ["b", null], ["c", null]]);
+    expect(log).toEqual([
+      ["a", null],
+      ["b", null],
+      ["c", null],
+    ]);
   });
 
   test("write calls back after it returns", async () => {
     const { client, accepted } = await pair(world);
     accepted.resume();
     let returned = false;
-    const order = new Promise((resolve) => { client.write("x", () => resolve(returned)); });
+    const order = new Promise((resolve) => {
+      client.write("x", () => resolve(returned));
+    });
     returned = true;
     expect(await order).toBe(true);
   });
@@ -83,7 +92,9 @@ describe.each(WORLDS)("$title: writing", (world) => {
     expect(drains).toBe(0);
     expect(client.writableLength).toBeGreaterThan(0);
     let got = 0;
-    accepted.on("data", (c: Buffer) => { got += c.length; });
+    accepted.on("data", (c: Buffer) => {
+      got += c.length;
+    });
     accepted.resume();
     await until(() => got === 16 << 20);
     await until(() => drains === 1);
@@ -114,11 +125,16 @@ describe.each(WORLDS)("$title: writing", (world) => {
   test("many corked writes larger than the send buffer", async () => {
     const { client, accepted } = await pair(world);
     client.cork();
-    for (let i = 0; i < 40; i++) { client.write(Buffer.alloc(200_000, i)); client.write(`<${i}>`); }
+    for (let i = 0; i < 40; i++) {
+      client.write(Buffer.alloc(200_000, i));
+      client.write(`<${i}>`);
+    }
     client.uncork();
     client.end();
     let n = 0;
-    accepted.on("data", (c: Buffer) => { n += c.length; });
+    accepted.on("data", (c: Buffer) => {
+      n += c.length;
+    });
     await once(accepted, "end");
     expect(n).toBe(40 * 200_000 + 30 * 4 + 10 * 3);
     expect(client.bytesWritten).toBe(n);
@@ -149,7 +165,9 @@ describe.each(WORLDS)("$title: writing", (world) => {
     client.end();
     await once(accepted, "end");
     await new Promise((done) => setImmediate(done));
-    const back = await new Promise<NodeJS.ErrnoException>((resolve) => { accepted.write("x", (e) => resolve(e as NodeJS.ErrnoException)); });
+    const back = await new Promise<NodeJS.ErrnoException>((resolve) => {
+      accepted.write("x", (e) => resolve(e as NodeJS.ErrnoException));
+    });
     expect(back.code).toMatch(/EPIPE|ERR_STREAM_DESTROYED/);
     expect(back.message).toBe("This socket has been ended by the other party");
   });
@@ -158,7 +176,9 @@ describe.each(WORLDS)("$title: writing", (world) => {
     const { client } = await pair(world);
     client.destroy();
     const log = record(client, ["error"]);
-    const error = await new Promise<NodeJS.ErrnoException>((resolve) => { client.write("x", (e) => resolve(e as NodeJS.ErrnoException)); });
+    const error = await new Promise<NodeJS.ErrnoException>((resolve) => {
+      client.write("x", (e) => resolve(e as NodeJS.ErrnoException));
+    });
     expect(error.code).toBe("ERR_STREAM_DESTROYED");
     await turns();
     expect(log).toEqual([]);
@@ -189,7 +209,14 @@ describe.each(WORLDS)("$title: writing", (world) => {
     expect(errors[0]).toMatch(/ECONNRESET|EPIPE/);
   });
 
-  test.each([[null, "ERR_STREAM_NULL_VALUES"], [undefined, "ERR_INVALID_ARG_TYPE"], [5, "ERR_INVALID_ARG_TYPE"], [true, "ERR_INVALID_ARG_TYPE"], [{}, "ERR_INVALID_ARG_TYPE"], [[], "ERR_INVALID_ARG_TYPE"]])("write(%j) throws %s", async (value, code) => {
+  test.each([
+    [null, "ERR_STREAM_NULL_VALUES"],
+    [undefined, "ERR_INVALID_ARG_TYPE"],
+    [5, "ERR_INVALID_ARG_TYPE"],
+    [true, "ERR_INVALID_ARG_TYPE"],
+    [{}, "ERR_INVALID_ARG_TYPE"],
+    [[], "ERR_INVALID_ARG_TYPE"],
+  ])("write(%j) throws %s", async (value, code) => {
     const { client } = await pair(world);
     expect(thrown(() => client.write(value as string)).code).toBe(code);
   });
@@ -208,7 +235,9 @@ describe.each(WORLDS)("$title: writing", (world) => {
 
   test("end takes data, an encoding and a callback", async () => {
     const { client, accepted } = await pair(world);
-    const finished = new Promise<void>((done) => { expect(client.end("6f6b", "hex", () => done())).toBe(client); });
+    const finished = new Promise<void>((done) => {
+      expect(client.end("6f6b", "hex", () => done())).toBe(client);
+    });
     expect(await text(accepted)).toBe("ok");
     await finished;
   });
@@ -225,7 +254,11 @@ describe.each(WORLDS)("$title: writing", (world) => {
   test("options noDelay, keepAlive and keepAliveInitialDelay are taken on both sides", async () => {
     const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 5_000 };
     const { client, accepted, server } = await pair(world, options, options);
-    expect([(server as unknown as typeof options).noDelay, (server as unknown as typeof options).keepAlive, (server as unknown as typeof options).keepAliveInitialDelay]).toEqual([true, true, 5]);
+    expect([
+      (server as unknown as typeof options).noDelay,
+      (server as unknown as typeof options).keepAlive,
+      (server as unknown as typeof options).keepAliveInitialDelay,
+    ]).toEqual([true, true, 5]);
     client.end("ok");
     expect(await text(accepted)).toBe("ok");
   });
@@ -239,7 +272,9 @@ describe.each(WORLDS)("$title: writing", (world) => {
   });
 
   test("a request and an answer, a thousand times on one connection", async () => {
-    const { port } = await serve(world, { noDelay: true }, (s) => { s.on("data", (c) => s.write(c)); });
+    const { port } = await serve(world, { noDelay: true }, (s) => {
+      s.on("data", (c) => s.write(c));
+    });
     const client = dial(world, port, { noDelay: true });
     for (let i = 0; i < 1_000; i++) {
       client.write(`m${i}`);

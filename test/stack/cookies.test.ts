@@ -10,7 +10,10 @@ describe("SYN cookies [RFC 4987 §3.6]", () => {
   const open = (config = {}): { peer: RawPeer; accepted: Connection[] } => {
     const peer = new RawPeer({ limits: { synBacklog: 2 }, ...config });
     const accepted: Connection[] = [];
-    peer.stack.listen({ port: 80 }, (c) => { accepted.push(c); return nobody; });
+    peer.stack.listen({ port: 80 }, (c) => {
+      accepted.push(c);
+      return nobody;
+    });
     return { peer, accepted };
   };
   const fill = (peer: RawPeer): void => {
@@ -28,7 +31,9 @@ describe("SYN cookies [RFC 4987 §3.6]", () => {
     expect(peer.stack.counters.connections).toBe(2);
     expect(peer.stack.counters.cookiesSent).toBe(1);
     peer.now = (peer.now + MS) as typeof peer.now;
-    peer.inject(segment({ ctl: ACK, seq: 1_001, ack: (synAck?.seg.sequence ?? 0) + 1, ts: [78, synAck?.seg.tsVal ?? 0], text: Buffer.from("hello"), win: 100 }));
+    peer.inject(
+      segment({ ctl: ACK, seq: 1_001, ack: (synAck?.seg.sequence ?? 0) + 1, ts: [78, synAck?.seg.tsVal ?? 0], text: Buffer.from("hello"), win: 100 }),
+    );
     expect(accepted).toHaveLength(1);
     const s = accepted[0]?.status(peer.now);
     expect(s).toMatchObject({ state: "ESTABLISHED", mss: 1_388, sndWscale: 9, sndWnd: 51_200, sack: true, timestamps: true, recvQ: 5 });
@@ -86,7 +91,10 @@ describe("SYN cookies [RFC 4987 §3.6]", () => {
     const { peer } = open({ limits: { synBacklog: 128 } });
     for (let i = 0; i < 20_000; i++) {
       peer.inject(segment({ ctl: SYN, seq: i, from: 0x0b000000 + i, sourcePort: 1_024 + (i % 60_000) }));
-      if (i % 1_000 === 999) { peer.sent(); peer.now = (peer.now + 100) as typeof peer.now; }
+      if (i % 1_000 === 999) {
+        peer.sent();
+        peer.now = (peer.now + 100) as typeof peer.now;
+      }
     }
     expect(peer.stack.counters.connections).toBe(128);
     expect(peer.stack.counters.pagesUsed).toBe(0);

@@ -27,7 +27,11 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
   };
   test("a SYN in three fragments, in any order, is answered [791:3.2-1 791:3.2-2 791:3.2-3 791:3.2-4 815:3-1 815:3-2 815:3-3 1122:3.2.1.4]", () => {
     const parts = [fragment(syn, 0, 16, true), fragment(syn, 16, 24, true), fragment(syn, 24, length, false)] as const;
-    for (const order of [[0, 1, 2], [2, 1, 0], [1, 2, 0]] as const) {
+    for (const order of [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 2, 0],
+    ] as const) {
       const p = peer();
       p.inject(...order.map((i) => parts[i]));
       expect(p.sent().map((s) => s.seg.ctl)).toEqual([SYN | ACK]);

@@ -54,15 +54,21 @@ export class TestDaemon {
       }
       this.#wake();
     });
-    this.child.stderr?.setEncoding("utf8").on("data", (chunk: string) => { this.stderr += chunk; });
-    this.exited = new Promise((resolve) => this.child.once("close", (code, signal) => {
-      resolve({ code, signal });
-      rmSync(this.#dir, { recursive: true, force: true });
-      this.#wake();
-    }));
+    this.child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+      this.stderr += chunk;
+    });
+    this.exited = new Promise((resolve) =>
+      this.child.once("close", (code, signal) => {
+        resolve({ code, signal });
+        rmSync(this.#dir, { recursive: true, force: true });
+        this.#wake();
+      }),
+    );
   }
 
-  #wake(): void { for (const w of this.#waiters.splice(0)) w(); }
+  #wake(): void {
+    for (const w of this.#waiters.splice(0)) w();
+  }
 
   /** The first line that matches, those of the past included. Rejects when the daemon ends first or the time is over. */
   async line(matches: (l: Line) => boolean, timeoutMs = 10_000): Promise<Line> {
@@ -70,7 +76,13 @@ export class TestDaemon {
     for (;;) {
       const found = this.lines.find(matches);
       if (found !== undefined) return found;
-      if (late.aborted || this.child.exitCode !== null) throw new Error(`no such line; last: ${this.lines.slice(-3).map((l) => l.msg).join(" | ")}; stderr: ${this.stderr}`);
+      if (late.aborted || this.child.exitCode !== null)
+        throw new Error(
+          `no such line; last: ${this.lines
+            .slice(-3)
+            .map((l) => l.msg)
+            .join(" | ")}; stderr: ${this.stderr}`,
+        );
       await new Promise<void>((resolve) => {
         this.#waiters.push(resolve);
         late.addEventListener("abort", () => resolve(), { once: true });

@@ -2,7 +2,13 @@
 import koffi from "koffi";
 import type { Netns } from "./netns.js";
 
-const AF_INET = 2, SOCK_DGRAM = 2, SOCK_NONBLOCK = 0o4000, SOCK_CLOEXEC = 0o2000000, SOL_SOCKET = 1, SO_RCVBUF = 8, SO_RCVBUFFORCE = 33;
+const AF_INET = 2,
+  SOCK_DGRAM = 2,
+  SOCK_NONBLOCK = 0o4000,
+  SOCK_CLOEXEC = 0o2000000,
+  SOL_SOCKET = 1,
+  SO_RCVBUF = 8,
+  SO_RCVBUFFORCE = 33;
 
 const lib = koffi.load(null);
 type Call = (...parameters: unknown[]) => number;

@@ -52,7 +52,17 @@ function probe(): Mode {
 }
 
 const DEBIAN_PACKAGE: Readonly<Record<string, string>> = {
-  ip: "iproute2", ss: "iproute2", tc: "iproute2", nft: "nftables", nc: "netcat-openbsd", curl: "curl", ping: "iputils-ping", tcpdump: "tcpdump", tshark: "tshark", ab: "apache2-utils", h2load: "nghttp2-client",
+  ip: "iproute2",
+  ss: "iproute2",
+  tc: "iproute2",
+  nft: "nftables",
+  nc: "netcat-openbsd",
+  curl: "curl",
+  ping: "iputils-ping",
+  tcpdump: "tcpdump",
+  tshark: "tshark",
+  ab: "apache2-utils",
+  h2load: "nghttp2-client",
 };
 
 /**
@@ -145,7 +155,8 @@ export class Netns {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     return new Promise((resolve, reject) => {
-      const out: Buffer[] = [], err: Buffer[] = [];
+      const out: Buffer[] = [],
+        err: Buffer[] = [];
       const limit = options.timeoutMs ?? 20_000;
       const timer = setTimeout(() => {
         child.kill("SIGKILL");
@@ -155,7 +166,10 @@ export class Netns {
       child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
       child.stdin?.on("error", () => {});
       child.stdin?.end(options.input ?? "");
-      child.once("error", (error) => { clearTimeout(timer); reject(error); });
+      child.once("error", (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
       child.once("close", (code, signal) => {
         clearTimeout(timer);
         resolve({ code, signal, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
@@ -199,10 +213,13 @@ export class Netns {
 
   /** Kills what was spawned inside and lets the namespace go. */
   async close(): Promise<void> {
-    const gone = [...this.#children, this.#holder].map((child) => new Promise<void>((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) resolve();
-      else child.once("exit", () => resolve());
-    }));
+    const gone = [...this.#children, this.#holder].map(
+      (child) =>
+        new Promise<void>((resolve) => {
+          if (child.exitCode !== null || child.signalCode !== null) resolve();
+          else child.once("exit", () => resolve());
+        }),
+    );
     for (const child of this.#children) child.kill("SIGKILL");
     this.#holder.stdin?.end();
     await Promise.all(gone);
@@ -219,10 +236,14 @@ export async function makeNetns(): Promise<Netns> {
   const how = netnsMode();
   if (!how.ok) throw new Error(how.why);
   // cat ends when our end of its input closes, by whatever way this process ends, and the namespace with it.
-  const holder = spawn("unshare", [how.root ? "-n" : "-Urn", "--", "sh", "-c", "ip link set lo up && echo ready && exec cat >/dev/null"], { stdio: ["pipe", "pipe", "pipe"] });
+  const holder = spawn("unshare", [how.root ? "-n" : "-Urn", "--", "sh", "-c", "ip link set lo up && echo ready && exec cat >/dev/null"], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   await new Promise<void>((resolve, reject) => {
     let said = "";
-    holder.stderr.on("data", (chunk: Buffer) => { said += chunk; });
+    holder.stderr.on("data", (chunk: Buffer) => {
+      said += chunk;
+    });
     holder.stdout.once("data", () => resolve());
     holder.once("error", reject);
     holder.once("exit", (code) => reject(new Error(`no network namespace (${code}): ${said}`)));

@@ -18,7 +18,16 @@ describe("scripts", () => {
   test("runs at three initial sequence numbers of both ends", () => {
     const peer = active();
     expect(peer.all.map((p) => p.iss)).toEqual([0, 2_147_483_647, 4_294_967_294]);
-    expect(peer.established().all.map((p) => p.conn.status(p.now)).map((s) => [s.iss, s.irs])).toEqual([[0, 0], [2_147_483_647, 2_147_483_647], [4_294_967_294, 4_294_967_294]]);
+    expect(
+      peer
+        .established()
+        .all.map((p) => p.conn.status(p.now))
+        .map((s) => [s.iss, s.irs]),
+    ).toEqual([
+      [0, 0],
+      [2_147_483_647, 2_147_483_647],
+      [4_294_967_294, 4_294_967_294],
+    ]);
   });
   test.each([
     ["a wrong flag", "+0 < . 1:101(100) ack 1\n+0 > F. 1:1(0) ack 101"],

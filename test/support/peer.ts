@@ -24,7 +24,18 @@ import type { TcpOptions } from "../../src/tcp/options.js";
 import { toWire } from "../../src/tcp/seq.js";
 import { Millis } from "../../src/tcp/time.js";
 import type { ConnectionUser } from "../../src/tcp/user.js";
-import { emitIpv4, IPV4_HEADER, Ipv4Header, parseAddress, parseIpv4, PROTOCOL_ICMP, PROTOCOL_TCP, readUint16, writeInt32, writeUint16 } from "../../src/wire/ipv4.js";
+import {
+  emitIpv4,
+  IPV4_HEADER,
+  Ipv4Header,
+  parseAddress,
+  parseIpv4,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  readUint16,
+  writeInt32,
+  writeUint16,
+} from "../../src/wire/ipv4.js";
 import { ACK, formatCtl, PSH, RST, Segment, SYN } from "../../src/wire/segment.js";
 import { finishChecksum, parseTcp } from "../../src/wire/tcp.js";
 import { plainMemory } from "../../src/wire/wasm-memory.js";
@@ -36,9 +47,12 @@ import { seeded } from "./world.js";
 export const ISNS = [0, 2 ** 31 - 1, 2 ** 32 - 2] as const;
 /** A deadline of the stack is met to a tick of its timer wheel, milliseconds. */
 const TOLERANCE = 1.5;
-const OURS = "10.0.0.2", THEIRS = "10.0.0.1";
-const LOCAL = parseAddress(OURS) as number, REMOTE = parseAddress(THEIRS) as number;
-const SERVICE = 80, EPHEMERAL = 40_000;
+const OURS = "10.0.0.2",
+  THEIRS = "10.0.0.1";
+const LOCAL = parseAddress(OURS) as number,
+  REMOTE = parseAddress(THEIRS) as number;
+const SERVICE = 80,
+  EPHEMERAL = 40_000;
 const MEMORY = 2 * 1024 * 1024;
 
 export interface PeerOptions {
@@ -55,7 +69,12 @@ export interface PeerOptions {
   readonly isns?: readonly number[];
 }
 
-interface Caught { readonly at: number; readonly ip: Ipv4Header; readonly seg: Segment; readonly bytes: Uint8Array }
+interface Caught {
+  readonly at: number;
+  readonly ip: Ipv4Header;
+  readonly seg: Segment;
+  readonly bytes: Uint8Array;
+}
 
 /** Octet k of either stream, counted as sequence numbers are, so that a misplaced octet shows. */
 const octet = (k: number): number => (k * 7 + (k >> 8) * 13) & 255;
@@ -91,7 +110,8 @@ export class Peer implements ConnectionUser {
     this.#active = active;
     this.reads = o.reads ?? true;
     this.#synOptions = parseOptions(o.syn ?? "mss 1460");
-    const random = seeded(7), secret = new Uint32Array([random(), random(), random(), random()]);
+    const random = seeded(7),
+      secret = new Uint32Array([random(), random(), random(), random()]);
     const ports = ((active ? SERVICE : EPHEMERAL) << 16) | (active ? EPHEMERAL : SERVICE);
     const hash = toWire(initialSequence(secret, LOCAL, REMOTE, ports, 0));
     // Half a tick in, so that no rounding of the division moves the clock to another one.
@@ -102,8 +122,20 @@ export class Peer implements ConnectionUser {
     this.#pair = createPair({ schedule: () => {}, queue: 10_000, mtu: o.stack?.mtu ?? 1_500 });
     const { a, b } = this.#pair;
     this.stack = new Stack({
-      addresses: [OURS], mtu: a.mtu, secret, random, memory: plainMemory(new Uint8Array(MEMORY)), now: this.now, options: o.options ?? {},
-      observer: { wants: (kind) => kind === "drop" || kind === "closed", event: (e) => { this.events.push(e); } }, ...o.stack,
+      addresses: [OURS],
+      mtu: a.mtu,
+      secret,
+      random,
+      memory: plainMemory(new Uint8Array(MEMORY)),
+      now: this.now,
+      options: o.options ?? {},
+      observer: {
+        wants: (kind) => kind === "drop" || kind === "closed",
+        event: (e) => {
+          this.events.push(e);
+        },
+      },
+      ...o.stack,
     });
     this.stack.setTimeSource(() => this.now);
     this.stack.attach(a.rx, a.tx, a.offload);
@@ -112,18 +144,35 @@ export class Peer implements ConnectionUser {
 
   // ---- The application ----
 
-  established(): void { this.heard.push("established"); }
-  readable(c: Connection): void { if (this.reads) this.receive(c.readable); }
-  urgent(c: Connection): void { this.heard.push(`urgent ${c.urgentOffset}`); }
-  writable(): void { this.heard.push("writable"); }
-  drained(): void { this.heard.push("drained"); }
-  ended(): void { this.heard.push("ended"); }
-  advised(_: Connection, what: string): void { this.heard.push(`advised ${what}`); }
-  closed(_: Connection, by: string): void { this.heard.push(`closed ${by}`); }
+  established(): void {
+    this.heard.push("established");
+  }
+  readable(c: Connection): void {
+    if (this.reads) this.receive(c.readable);
+  }
+  urgent(c: Connection): void {
+    this.heard.push(`urgent ${c.urgentOffset}`);
+  }
+  writable(): void {
+    this.heard.push("writable");
+  }
+  drained(): void {
+    this.heard.push("drained");
+  }
+  ended(): void {
+    this.heard.push("ended");
+  }
+  advised(_: Connection, what: string): void {
+    this.heard.push(`advised ${what}`);
+  }
+  closed(_: Connection, by: string): void {
+    this.heard.push(`closed ${by}`);
+  }
 
   /** Takes up to `length` octets and holds them against what the peer sent. */
   receive(length: number): number {
-    const b = new Uint8Array(length), n = this.conn.receive(b);
+    const b = new Uint8Array(length),
+      n = this.conn.receive(b);
     for (let i = 0; i < n; i++) {
       const k = this.taken + 1 + i;
       if (b[i] !== octet(k)) throw new Error(`octet ${k} of the stream was delivered as ${b[i]}, wanted ${octet(k)}`);
@@ -140,13 +189,20 @@ export class Peer implements ConnectionUser {
   }
 
   get state(): string {
-    if (this.conn === undefined || (this.conn.state === "CLOSED" && this.listener !== undefined && this.#isPassive && !this.heard.includes("established"))) return this.listener === undefined ? "CLOSED" : "LISTEN";
+    if (this.conn === undefined || (this.conn.state === "CLOSED" && this.listener !== undefined && this.#isPassive && !this.heard.includes("established")))
+      return this.listener === undefined ? "CLOSED" : "LISTEN";
     return this.conn.state;
   }
-  get #isPassive(): boolean { return this.conn.tcb.passive; }
+  get #isPassive(): boolean {
+    return this.conn.tcb.passive;
+  }
   /** Rules of the drops, in order. */
-  get dropped(): string[] { return this.events.flatMap((e) => (e.kind === "drop" ? [e.rule] : [])); }
-  get rules(): string[] { return Object.entries(this.stack.env.ruleHits).flatMap(([rule, n]) => (n > 0 ? [rule] : [])); }
+  get dropped(): string[] {
+    return this.events.flatMap((e) => (e.kind === "drop" ? [e.rule] : []));
+  }
+  get rules(): string[] {
+    return Object.entries(this.stack.env.ruleHits).flatMap(([rule, n]) => (n > 0 ? [rule] : []));
+  }
 
   // ---- Time ----
 
@@ -176,9 +232,16 @@ export class Peer implements ConnectionUser {
     const d: PairDevice = this.#pair.b;
     for (let n = d.read(); n > 0; n = d.read()) {
       for (let i = 0; i < n; i++) {
-        const offset = d.rx.offset[i] as number, length = d.rx.length[i] as number;
-        const memory = plainMemory(d.rx.memory.bytes.slice(offset, offset + length)), ip = new Ipv4Header(), seg = new Segment();
-        const wrong = parseIpv4(memory.bytes, 0, length, ip) ?? (ip.protocol === PROTOCOL_TCP ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, false, seg) : undefined);
+        const offset = d.rx.offset[i] as number,
+          length = d.rx.length[i] as number;
+        const memory = plainMemory(d.rx.memory.bytes.slice(offset, offset + length)),
+          ip = new Ipv4Header(),
+          seg = new Segment();
+        const wrong =
+          parseIpv4(memory.bytes, 0, length, ip) ??
+          (ip.protocol === PROTOCOL_TCP
+            ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, false, seg)
+            : undefined);
         if (wrong !== undefined) throw new Error(`the stack sent a bad packet: ${wrong}`);
         if (ip.protocol === PROTOCOL_TCP) {
           if ((memory.bytes[ip.headerLength + 12] as number) & 15) throw new Error("reserved bits of the header are not zero");
@@ -229,7 +292,16 @@ export class Peer implements ConnectionUser {
   }
   /** What was sent and no script has looked at yet. */
   sent(): { flags: string; seq: number; ack: number; length: number; seg: Segment; ip: Ipv4Header; at: number; bytes: Uint8Array }[] {
-    const out = this.#out.map((c) => ({ flags: formatCtl(c.seg.ctl), seq: (c.seg.sequence - this.iss) | 0, ack: (c.seg.acknowledgment - this.irs) | 0, length: c.seg.textLength, seg: c.seg, ip: c.ip, at: c.at - this.start, bytes: c.bytes }));
+    const out = this.#out.map((c) => ({
+      flags: formatCtl(c.seg.ctl),
+      seq: (c.seg.sequence - this.iss) | 0,
+      ack: (c.seg.acknowledgment - this.irs) | 0,
+      length: c.seg.textLength,
+      seg: c.seg,
+      ip: c.ip,
+      at: c.at - this.start,
+      bytes: c.bytes,
+    }));
     this.#out = [];
     return out;
   }
@@ -242,8 +314,10 @@ export class Peer implements ConnectionUser {
       this.#nothingSent();
     }
     switch (line.is) {
-      case "in": return this.inject(this.encode(line.packet));
-      case "state": return expect(this.state).toBe(line.state);
+      case "in":
+        return this.inject(this.encode(line.packet));
+      case "state":
+        return expect(this.state).toBe(line.state);
       case "call": {
         const result = this.call(line.call, line.args);
         this.turn();
@@ -263,34 +337,52 @@ export class Peer implements ConnectionUser {
   call(name: string, args: readonly string[]): number | string | undefined {
     switch (name) {
       case "listen": {
-        this.listener = this.stack.listen({ port: SERVICE }, (c) => { this.conn = c; return this; });
+        this.listener = this.stack.listen({ port: SERVICE }, (c) => {
+          this.conn = c;
+          return this;
+        });
         return 0;
       }
       case "connect":
         this.conn = this.stack.connect({ remoteAddress: THEIRS, remotePort: SERVICE, localPort: EPHEMERAL }, this);
         return 0;
-      case "send": return this.send(Number(args[0]));
-      case "recv": return this.receive(Number(args[0]));
-      case "close": return this.conn.close(), 0;
-      case "abort": return this.conn.abort(), 0;
-      case "release": return this.conn.release(), 0;
-      case "reads": this.reads = args[0] === "on"; return 0;
-      case "nodelay": return this.conn.setNoDelay(args[0] === "on"), 0;
-      case "cork": return this.conn.setCork(args[0] === "on"), 0;
+      case "send":
+        return this.send(Number(args[0]));
+      case "recv":
+        return this.receive(Number(args[0]));
+      case "close":
+        return this.conn.close(), 0;
+      case "abort":
+        return this.conn.abort(), 0;
+      case "release":
+        return this.conn.release(), 0;
+      case "reads":
+        this.reads = args[0] === "on";
+        return 0;
+      case "nodelay":
+        return this.conn.setNoDelay(args[0] === "on"), 0;
+      case "cork":
+        return this.conn.setCork(args[0] === "on"), 0;
       case "urgent": {
         const n = this.send(Number(args[0]));
         this.conn.markUrgent();
         return n;
       }
-      case "keepalive": return this.conn.setKeepAlive(args[0] === "on", ...args.slice(1).map(Number)), 0;
-      case "usertimeout": return this.conn.setUserTimeout(Number(args[0])), 0;
-      case "status": return this.conn.status(this.now).state;
-      default: throw new Error(`unknown call "${name}"`);
+      case "keepalive":
+        return this.conn.setKeepAlive(args[0] === "on", ...args.slice(1).map(Number)), 0;
+      case "usertimeout":
+        return this.conn.setUserTimeout(Number(args[0])), 0;
+      case "status":
+        return this.conn.status(this.now).state;
+      default:
+        throw new Error(`unknown call "${name}"`);
     }
   }
 
   #inject(packet: Uint8Array): void {
-    const tx = this.#pair.b.tx, at = tx.begin(), header = Math.min(packet.length, 120);
+    const tx = this.#pair.b.tx,
+      at = tx.begin(),
+      header = Math.min(packet.length, 120);
     tx.memory.bytes.set(packet.subarray(0, header), at);
     if (packet.length > header) tx.text(plainMemory(packet), header, packet.length - header);
     tx.end(header, 0, false);
@@ -299,7 +391,8 @@ export class Peer implements ConnectionUser {
 
   /** The bytes of a line, as an IP packet to us. */
   encode(p: SegmentLine | IcmpLine): Uint8Array {
-    const from = this.#active ? SERVICE : EPHEMERAL, to = this.#active ? EPHEMERAL : SERVICE;
+    const from = this.#active ? SERVICE : EPHEMERAL,
+      to = this.#active ? EPHEMERAL : SERVICE;
     if (p.kind === "icmp") return encodeIcmp(p, (p.seq + this.iss) | 0, to, from);
     let o = p.options === "any" ? undefined : p.options;
     if (p.ctl & SYN) {
@@ -309,7 +402,9 @@ export class Peer implements ConnectionUser {
     let ts = o?.ts;
     if (ts === undefined && this.#tsAgreed && !(p.ctl & RST)) ts = { val: undefined, ecr: undefined };
     const list: number[] = [];
-    const word = (n: number): void => { list.push((n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255); };
+    const word = (n: number): void => {
+      list.push((n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255);
+    };
     if (o?.mss !== undefined) list.push(2, 4, o.mss >> 8, o.mss & 255);
     if (o?.sackOk === true) list.push(1, 1, 4, 2);
     if (o?.wscale !== undefined) list.push(1, 3, 3, o.wscale);
@@ -321,12 +416,17 @@ export class Peer implements ConnectionUser {
     }
     if (o?.sack !== undefined) {
       list.push(1, 1, 5, 2 + 8 * o.sack.length);
-      for (const [left, right] of o.sack) { word(left + this.iss); word(right + this.iss); }
+      for (const [left, right] of o.sack) {
+        word(left + this.iss);
+        word(right + this.iss);
+      }
     }
     if (o?.uto !== undefined) list.push(28, 4, o.uto >> 8, o.uto & 255);
     if (o?.raw !== undefined) list.push(...Buffer.from(o.raw, "hex"));
     while (list.length % 4 !== 0) list.push(0);
-    const header = 20 + list.length, b = new Uint8Array(IPV4_HEADER + header + p.length), t = IPV4_HEADER;
+    const header = 20 + list.length,
+      b = new Uint8Array(IPV4_HEADER + header + p.length),
+      t = IPV4_HEADER;
     writeUint16(b, t, from);
     writeUint16(b, t + 2, to);
     writeInt32(b, t + 4, p.seq + this.irs);
@@ -354,18 +454,40 @@ export class Peer implements ConnectionUser {
     const say = `sent: ${this.#describe(got)}`;
     if (Math.abs(got.at - at) > TOLERANCE) throw new Error(`${say}, ${(got.at - at).toFixed(1)} ms from its time`);
     if (this.now > got.at && this.#out.length === 0) this.now = Millis(Math.max(got.at, at - TOLERANCE));
-    const s = got.seg, mask = p.psh ? 0xff : 0xff & ~PSH;
-    const view = (x: { ctl: string; seq: number; length: number; ack: number | undefined; win: number | undefined; urg: number | undefined; options: string }): object => x;
+    const s = got.seg,
+      mask = p.psh ? 0xff : 0xff & ~PSH;
+    const view = (x: {
+      ctl: string;
+      seq: number;
+      length: number;
+      ack: number | undefined;
+      win: number | undefined;
+      urg: number | undefined;
+      options: string;
+    }): object => x;
     const negotiated = (p.ctl & SYN) === 0 && p.options !== "any";
-    expect(view({
-      ctl: formatCtl(s.ctl & mask), seq: (s.sequence - this.iss) | 0, length: s.textLength,
-      ack: p.ack === undefined ? undefined : (s.acknowledgment - this.irs) | 0,
-      win: p.win === undefined ? undefined : s.window, urg: p.urg === undefined ? undefined : s.urgentPointer,
-      options: p.options === "any" ? "" : this.#optionsOf(s, negotiated, p.options),
-    }), say).toEqual(view({
-      ctl: formatCtl(p.ctl & mask), seq: p.seq | 0, length: p.length, ack: p.ack === undefined ? undefined : p.ack | 0, win: p.win, urg: p.urg,
-      options: p.options === "any" || p.options === undefined ? "" : written(p.options),
-    }));
+    expect(
+      view({
+        ctl: formatCtl(s.ctl & mask),
+        seq: (s.sequence - this.iss) | 0,
+        length: s.textLength,
+        ack: p.ack === undefined ? undefined : (s.acknowledgment - this.irs) | 0,
+        win: p.win === undefined ? undefined : s.window,
+        urg: p.urg === undefined ? undefined : s.urgentPointer,
+        options: p.options === "any" ? "" : this.#optionsOf(s, negotiated, p.options),
+      }),
+      say,
+    ).toEqual(
+      view({
+        ctl: formatCtl(p.ctl & mask),
+        seq: p.seq | 0,
+        length: p.length,
+        ack: p.ack === undefined ? undefined : p.ack | 0,
+        win: p.win,
+        urg: p.urg,
+        options: p.options === "any" || p.options === undefined ? "" : written(p.options),
+      }),
+    );
     if (p.ce !== undefined) expect(got.ip.tos & 3, say).toBe(p.ce);
   }
 
@@ -375,13 +497,17 @@ export class Peer implements ConnectionUser {
     if (s.sackPermitted) out.push("sackOK");
     if (s.windowScale >= 0) out.push(`wscale ${s.windowScale}`);
     if (s.hasTimestamps && (wanted?.ts !== undefined || !(agreed && this.#tsAgreed))) {
-      const w = wanted?.ts, ecr = (s.tsEcr - this.irs) | 0;
+      const w = wanted?.ts,
+        ecr = (s.tsEcr - this.irs) | 0;
       const any = (x: number, y: number | undefined): string => (y === undefined ? "_" : String(x));
-      out.push(`TS val ${any((s.tsVal - (this.#tsBase ?? 0)) | 0, w === "none" ? undefined : w?.val)} ecr ${any(s.ctl & ACK ? ecr : s.tsEcr, w === "none" ? undefined : w?.ecr)}`);
+      out.push(
+        `TS val ${any((s.tsVal - (this.#tsBase ?? 0)) | 0, w === "none" ? undefined : w?.val)} ecr ${any(s.ctl & ACK ? ecr : s.tsEcr, w === "none" ? undefined : w?.ecr)}`,
+      );
     } else if (!s.hasTimestamps && agreed && this.#tsAgreed && !(s.ctl & RST)) out.push("no TS");
     if (s.sackCount > 0) {
       const blocks: string[] = [];
-      for (let i = 0; i < s.sackCount; i++) blocks.push(`${((s.sackEdges[2 * i] as number) - this.irs) | 0}:${((s.sackEdges[2 * i + 1] as number) - this.irs) | 0}`);
+      for (let i = 0; i < s.sackCount; i++)
+        blocks.push(`${((s.sackEdges[2 * i] as number) - this.irs) | 0}:${((s.sackEdges[2 * i + 1] as number) - this.irs) | 0}`);
       out.push(`sack ${blocks.join(" ")}`);
     }
     if (s.userTimeoutMs >= 0) out.push(`uto ${s.userTimeoutMs}`);
@@ -390,7 +516,8 @@ export class Peer implements ConnectionUser {
 
   #describe(c: Caught): string {
     if (c.ip.protocol === PROTOCOL_ICMP) return `icmp ${c.bytes[20]}/${c.bytes[21]}`;
-    const s = c.seg, seq = (s.sequence - this.iss) | 0;
+    const s = c.seg,
+      seq = (s.sequence - this.iss) | 0;
     return `+${((c.at - this.start) / 1_000).toFixed(3)} ${formatCtl(s.ctl)} ${seq}:${seq + s.textLength}(${s.textLength}) ack ${(s.acknowledgment - this.irs) | 0} win ${s.window} urg ${s.urgentPointer} <${this.#optionsOf(s, false, undefined)}>`;
   }
 }
@@ -409,7 +536,9 @@ function written(o: Options): string {
 
 /** An ICMP error that quotes the header of one of our segments and 8 octets of it (RFC 792). */
 function encodeIcmp(p: IcmpLine, sequence: number, ourPort: number, theirPort: number): Uint8Array {
-  const b = new Uint8Array(IPV4_HEADER + 8 + IPV4_HEADER + 8), i = IPV4_HEADER, q = i + 8;
+  const b = new Uint8Array(IPV4_HEADER + 8 + IPV4_HEADER + 8),
+    i = IPV4_HEADER,
+    q = i + 8;
   emitIpv4(b, q, 40, 0, 64, PROTOCOL_TCP, LOCAL, REMOTE);
   writeUint16(b, q + 20, ourPort);
   writeUint16(b, q + 22, theirPort);
@@ -425,9 +554,20 @@ function encodeIcmp(p: IcmpLine, sequence: number, ourPort: number, theirPort: n
 export function reseal(b: Uint8Array): Uint8Array {
   const source = ((b[12] as number) << 24) | ((b[13] as number) << 16) | ((b[14] as number) << 8) | (b[15] as number);
   const destination = ((b[16] as number) << 24) | ((b[17] as number) << 16) | ((b[18] as number) << 8) | (b[19] as number);
-  const t = ((b[0] as number) & 15) << 2, header = Math.max(20, ((b[t + 12] as number) >> 4) << 2), end = readUint16(b, 2);
+  const t = ((b[0] as number) & 15) << 2,
+    header = Math.max(20, ((b[t + 12] as number) >> 4) << 2),
+    end = readUint16(b, 2);
   writeUint16(b, t + 16, 0);
-  finishChecksum(b, t, Math.min(header, end - t), end - t - Math.min(header, end - t), source, destination, plainMemory(b).sum(t + Math.min(header, end - t), end - t - Math.min(header, end - t)), false);
+  finishChecksum(
+    b,
+    t,
+    Math.min(header, end - t),
+    end - t - Math.min(header, end - t),
+    source,
+    destination,
+    plainMemory(b).sum(t + Math.min(header, end - t), end - t - Math.min(header, end - t)),
+    false,
+  );
   writeUint16(b, 10, 0);
   writeUint16(b, 10, ~fold(sumHeader(b, 0, t, 0)));
   return b;
@@ -436,7 +576,9 @@ export function reseal(b: Uint8Array): Uint8Array {
 /** The same test at every starting point; at the last alone where thousands of runs look for something else (scripts/mutation). */
 export class Peers {
   readonly all: readonly Peer[];
-  constructor(active: boolean, o: PeerOptions) { this.all = (o.isns ?? ((globalThis as { oneIsn?: boolean }).oneIsn === true ? [ISNS[2]] : ISNS)).map((isn) => new Peer(isn, active, o)); }
+  constructor(active: boolean, o: PeerOptions) {
+    this.all = (o.isns ?? ((globalThis as { oneIsn?: boolean }).oneIsn === true ? [ISNS[2]] : ISNS)).map((isn) => new Peer(isn, active, o));
+  }
 
   each(step: (peer: Peer) => void): this {
     for (const p of this.all) {
@@ -449,18 +591,30 @@ export class Peers {
     }
     return this;
   }
-  play(script: string, letters?: Readonly<Record<string, number>>): this { return this.each((p) => p.play(script, letters)); }
-  batch(script: string, letters?: Readonly<Record<string, number>>): this { return this.each((p) => p.batch(script, letters)); }
+  play(script: string, letters?: Readonly<Record<string, number>>): this {
+    return this.each((p) => p.play(script, letters));
+  }
+  batch(script: string, letters?: Readonly<Record<string, number>>): this {
+    return this.each((p) => p.batch(script, letters));
+  }
   /** A fact of every run; they must agree. */
   same<T>(read: (peer: Peer) => T): T {
     const values = this.all.map(read);
     for (const v of values) expect(v).toEqual(values[0]);
     return values[0] as T;
   }
-  get dropped(): string[] { return this.same((p) => p.dropped); }
-  get heard(): string[] { return this.same((p) => p.heard); }
-  get taken(): number { return this.same((p) => p.taken); }
-  get first(): Peer { return this.all[0] as Peer; }
+  get dropped(): string[] {
+    return this.same((p) => p.dropped);
+  }
+  get heard(): string[] {
+    return this.same((p) => p.heard);
+  }
+  get taken(): number {
+    return this.same((p) => p.taken);
+  }
+  get first(): Peer {
+    return this.all[0] as Peer;
+  }
 
   /** A handshake, by whichever end the test began with. */
   established(): this {
@@ -473,8 +627,15 @@ export class Peers {
 }
 
 /** A stack that listens. */
-export const tcp = (o: PeerOptions = {}): Peers => new Peers(false, o).each((p) => { p.call("listen", []); });
+export const tcp = (o: PeerOptions = {}): Peers =>
+  new Peers(false, o).each((p) => {
+    p.call("listen", []);
+  });
 /** A stack that has called connect; its SYN is the first thing to expect. */
-export const active = (o: PeerOptions = {}): Peers => new Peers(true, o).each((p) => { p.call("connect", []); p.turn(); });
+export const active = (o: PeerOptions = {}): Peers =>
+  new Peers(true, o).each((p) => {
+    p.call("connect", []);
+    p.turn();
+  });
 /** A stack that does nothing yet. `active`: whose ports and sequence numbers the test will use. */
 export const idle = (o: PeerOptions = {}, isActive = false): Peers => new Peers(isActive, o);

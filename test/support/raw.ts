@@ -9,9 +9,14 @@ import { emitTcp, finishChecksum, parseTcp, SegmentHeader } from "../../src/wire
 import { plainMemory } from "../../src/wire/wasm-memory.js";
 import { seeded } from "./world.js";
 
-export const US = parseAddress("10.0.0.2") as number, PEER = parseAddress("10.0.0.1") as number;
+export const US = parseAddress("10.0.0.2") as number,
+  PEER = parseAddress("10.0.0.1") as number;
 
-export interface Sent { readonly ip: Ipv4Header; readonly seg: Segment; readonly bytes: Uint8Array }
+export interface Sent {
+  readonly ip: Ipv4Header;
+  readonly seg: Segment;
+  readonly bytes: Uint8Array;
+}
 
 export class RawPeer {
   readonly stack: Stack;
@@ -26,8 +31,19 @@ export class RawPeer {
     this.#theirs = pair.b;
     const random = seeded(7);
     this.stack = new Stack({
-      addresses: ["10.0.0.2"], mtu: 1_500, secret: new Uint32Array([random(), random(), random(), random()]), random, memory: plainMemory(new Uint8Array(16 * 1024 * 1024)),
-      now: this.now, observer: { wants: () => true, event: (e) => { this.events.push(e); } }, ...config,
+      addresses: ["10.0.0.2"],
+      mtu: 1_500,
+      secret: new Uint32Array([random(), random(), random(), random()]),
+      random,
+      memory: plainMemory(new Uint8Array(16 * 1024 * 1024)),
+      now: this.now,
+      observer: {
+        wants: () => true,
+        event: (e) => {
+          this.events.push(e);
+        },
+      },
+      ...config,
     });
     this.stack.attach(this.#ours.rx, this.#ours.tx, this.#ours.offload);
     this.#ours.start({ readable() {}, failed() {} });
@@ -37,7 +53,8 @@ export class RawPeer {
   /** Hands IP packets to the stack and runs one turn. */
   inject(...packets: Uint8Array[]): void {
     for (const p of packets) {
-      const tx = this.#theirs.tx, at = tx.begin();
+      const tx = this.#theirs.tx,
+        at = tx.begin();
       const header = Math.min(p.length, 60);
       tx.memory.bytes.set(p.subarray(0, header), at);
       if (p.length > header) tx.text(plainMemory(p), header, p.length - header);
@@ -67,10 +84,16 @@ export class RawPeer {
     const d = this.#theirs;
     for (let n = d.read(); n > 0; n = d.read()) {
       for (let i = 0; i < n; i++) {
-        const offset = d.rx.offset[i] as number, length = d.rx.length[i] as number;
+        const offset = d.rx.offset[i] as number,
+          length = d.rx.length[i] as number;
         const memory = plainMemory(d.rx.memory.bytes.slice(offset, offset + length));
-        const ip = new Ipv4Header(), seg = new Segment();
-        const wrong = parseIpv4(memory.bytes, 0, length, ip) ?? (ip.protocol === PROTOCOL_TCP ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, false, seg) : undefined);
+        const ip = new Ipv4Header(),
+          seg = new Segment();
+        const wrong =
+          parseIpv4(memory.bytes, 0, length, ip) ??
+          (ip.protocol === PROTOCOL_TCP
+            ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, false, seg)
+            : undefined);
         if (wrong !== undefined) throw new Error(`the stack sent a bad packet: ${wrong}`);
         out.push({ ip, seg, bytes: memory.bytes });
       }
@@ -79,7 +102,21 @@ export class RawPeer {
   }
 }
 
-export interface Fields { seq?: number; ack?: number; ctl: number; win?: number; text?: Uint8Array; from?: number; sourcePort?: number; port?: number; mss?: number; wscale?: number; sackOk?: boolean; ts?: readonly [number, number]; tos?: number }
+export interface Fields {
+  seq?: number;
+  ack?: number;
+  ctl: number;
+  win?: number;
+  text?: Uint8Array;
+  from?: number;
+  sourcePort?: number;
+  port?: number;
+  mss?: number;
+  wscale?: number;
+  sackOk?: boolean;
+  ts?: readonly [number, number];
+  tos?: number;
+}
 
 export function segment(f: Fields): Uint8Array {
   const h = new SegmentHeader();
@@ -92,8 +129,13 @@ export function segment(f: Fields): Uint8Array {
   h.mss = f.mss ?? 0;
   h.windowScale = f.wscale ?? -1;
   h.sackPermitted = f.sackOk ?? false;
-  if (f.ts !== undefined) { h.hasTimestamps = true; h.tsVal = f.ts[0] | 0; h.tsEcr = f.ts[1] | 0; }
-  const text = f.text ?? new Uint8Array(0), from = f.from ?? PEER;
+  if (f.ts !== undefined) {
+    h.hasTimestamps = true;
+    h.tsVal = f.ts[0] | 0;
+    h.tsEcr = f.ts[1] | 0;
+  }
+  const text = f.text ?? new Uint8Array(0),
+    from = f.from ?? PEER;
   const b = new Uint8Array(120 + text.length);
   const n = emitTcp(b, IPV4_HEADER, h);
   b.set(text, IPV4_HEADER + n);

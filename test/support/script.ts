@@ -37,10 +37,23 @@ export interface SegmentLine {
   readonly ce: number | undefined;
   readonly options: Options | "any" | undefined;
 }
-export interface IcmpLine { readonly kind: "icmp"; readonly type: number; readonly code: number; readonly seq: number; readonly mtu: number }
+export interface IcmpLine {
+  readonly kind: "icmp";
+  readonly type: number;
+  readonly code: number;
+  readonly seq: number;
+  readonly mtu: number;
+}
 export type Line =
   | { readonly text: string; readonly after: number; readonly is: "in" | "out"; readonly packet: SegmentLine | IcmpLine }
-  | { readonly text: string; readonly after: number; readonly is: "call"; readonly call: string; readonly args: readonly string[]; readonly result: number | string | undefined }
+  | {
+      readonly text: string;
+      readonly after: number;
+      readonly is: "call";
+      readonly call: string;
+      readonly args: readonly string[];
+      readonly result: number | string | undefined;
+    }
   | { readonly text: string; readonly after: number; readonly is: "pass" }
   | { readonly text: string; readonly after: 0; readonly is: "state"; readonly state: string };
 
@@ -62,7 +75,8 @@ function line(text: string, n: (sum: string) => number): Line {
   if (text.startsWith("=")) return { text, after: 0, is: "state", state: text.slice(1).trim() };
   const m = /^\+(\d*\.?\d*)\s*(.*)$/.exec(text);
   if (m === null || m[1] === "") throw new Error("a line starts with +SECONDS or =");
-  const after = Number(m[1]) * 1_000, rest = m[2] as string;
+  const after = Number(m[1]) * 1_000,
+    rest = m[2] as string;
   if (rest === "") return { text, after, is: "pass" };
   if (rest.startsWith("<") || rest.startsWith(">")) return { text, after, is: rest.startsWith("<") ? "in" : "out", packet: packet(rest.slice(1).trim(), n) };
   const [before = "", result] = rest.split("->").map((part) => part.trim());
@@ -77,12 +91,21 @@ function packet(text: string, n: (sum: string) => number): SegmentLine | IcmpLin
   if (m === null) throw new Error("not a segment");
   let ctl = 0;
   for (const letter of m[1] === "-" ? "" : (m[1] as string)) ctl |= LETTERS[letter] as number;
-  const seq = n(m[2] as string), length = Number(m[4]);
+  const seq = n(m[2] as string),
+    length = Number(m[4]);
   if (n(m[3] as string) - seq !== length) throw new Error("end, start and length do not agree");
   const fields = new Map<string, number>();
   for (const [, name = "", value = ""] of (m[5] as string).matchAll(/(ack|win|urg|ecn)\s+(\S+)/g)) fields.set(name, n(value));
   return {
-    kind: "segment", ctl, psh: (ctl & PSH) !== 0, seq, length, ack: fields.get("ack"), win: fields.get("win"), urg: fields.get("urg"), ce: fields.get("ecn"),
+    kind: "segment",
+    ctl,
+    psh: (ctl & PSH) !== 0,
+    seq,
+    length,
+    ack: fields.get("ack"),
+    win: fields.get("win"),
+    urg: fields.get("urg"),
+    ce: fields.get("ecn"),
     options: m[6] === undefined ? undefined : m[6].trim() === "*" ? "any" : options(m[6], n),
   };
 }
@@ -92,15 +115,38 @@ export function options(text: string, n: (sum: string) => number = Number): Opti
   for (const part of text.split(",").map((p) => p.trim())) {
     const [name = "", ...args] = part.split(/\s+/);
     switch (name) {
-      case "mss": out.mss = n(args[0] as string); break;
-      case "wscale": out.wscale = n(args[0] as string); break;
-      case "sackOK": out.sackOk = true; break;
-      case "nots": out.ts = "none"; break;
-      case "uto": out.uto = n(args[0] as string); break;
-      case "TS": out.ts = { val: args[1] === undefined || args[1] === "_" ? undefined : n(args[1]), ecr: args[3] === undefined || args[3] === "_" ? undefined : n(args[3]) }; break;
-      case "sack": out.sack = args.map((block) => { const [left = "", right = ""] = block.split(":"); return [n(left), n(right)] as const; }); break;
-      case "raw": out.raw = args.join(""); break;
-      default: throw new Error(`unknown option "${part}"`);
+      case "mss":
+        out.mss = n(args[0] as string);
+        break;
+      case "wscale":
+        out.wscale = n(args[0] as string);
+        break;
+      case "sackOK":
+        out.sackOk = true;
+        break;
+      case "nots":
+        out.ts = "none";
+        break;
+      case "uto":
+        out.uto = n(args[0] as string);
+        break;
+      case "TS":
+        out.ts = {
+          val: args[1] === undefined || args[1] === "_" ? undefined : n(args[1]),
+          ecr: args[3] === undefined || args[3] === "_" ? undefined : n(args[3]),
+        };
+        break;
+      case "sack":
+        out.sack = args.map((block) => {
+          const [left = "", right = ""] = block.split(":");
+          return [n(left), n(right)] as const;
+        });
+        break;
+      case "raw":
+        out.raw = args.join("");
+        break;
+      default:
+        throw new Error(`unknown option "${part}"`);
     }
   }
   return out;

@@ -27,16 +27,27 @@ export function seeded(seed: number): () => number {
   };
 }
 
-export function world(options: { a?: Partial<StackConfig>; b?: Partial<StackConfig>; pair?: PairOptions; wrap?: (device: Device) => Device; record?: readonly string[] } = {}): World {
+export function world(
+  options: { a?: Partial<StackConfig>; b?: Partial<StackConfig>; pair?: PairOptions; wrap?: (device: Device) => Device; record?: readonly string[] } = {},
+): World {
   const pair = createPair({ schedule: () => {}, ...options.pair });
   const events: World["events"] = { a: [], b: [] };
   const record = new Set(options.record ?? ["transition", "closed", "drop", "reset", "refused"]);
   const make = (side: "a" | "b", address: string): Stack => {
     const random = seeded(side === "a" ? 1 : 2);
     const stack = new Stack({
-      addresses: [address], mtu: pair[side].mtu, secret: new Uint32Array([random(), random(), random(), random()]), random,
-      memory: plainMemory(new Uint8Array(32 * 1024 * 1024)), now: Millis(1_000),
-      observer: { wants: (k) => record.has(k), event: (e) => { events[side].push(e); } },
+      addresses: [address],
+      mtu: pair[side].mtu,
+      secret: new Uint32Array([random(), random(), random(), random()]),
+      random,
+      memory: plainMemory(new Uint8Array(32 * 1024 * 1024)),
+      now: Millis(1_000),
+      observer: {
+        wants: (k) => record.has(k),
+        event: (e) => {
+          events[side].push(e);
+        },
+      },
       ...options[side],
     });
     const device = side === "a" && options.wrap !== undefined ? options.wrap(pair.a) : pair[side];
@@ -51,7 +62,11 @@ export function world(options: { a?: Partial<StackConfig>; b?: Partial<StackConf
     return stack;
   };
   const w: World = {
-    a: undefined as unknown as Stack, b: undefined as unknown as Stack, pair, events, now: Millis(1_000),
+    a: undefined as unknown as Stack,
+    b: undefined as unknown as Stack,
+    pair,
+    events,
+    now: Millis(1_000),
     run(until = w.now) {
       for (;;) {
         w.a.timeout(w.now);

@@ -7,26 +7,42 @@ class Recorder implements ConnectionUser {
   heard: string[] = [];
   text: Uint8Array[] = [];
   read = true;
-  established(): void { this.heard.push("established"); }
-  readable(c: Connection): void { if (this.read) this.take(c); }
+  established(): void {
+    this.heard.push("established");
+  }
+  readable(c: Connection): void {
+    if (this.read) this.take(c);
+  }
   take(c: Connection): void {
     const b = new Uint8Array(c.readable);
     c.receive(b);
     this.text.push(b);
   }
-  writable(): void { this.heard.push("writable"); }
-  ended(): void { this.heard.push("ended"); }
-  closed(_: Connection, by: string): void { this.heard.push(`closed ${by}`); }
-  get all(): Buffer { return Buffer.concat(this.text); }
+  writable(): void {
+    this.heard.push("writable");
+  }
+  ended(): void {
+    this.heard.push("ended");
+  }
+  closed(_: Connection, by: string): void {
+    this.heard.push(`closed ${by}`);
+  }
+  get all(): Buffer {
+    return Buffer.concat(this.text);
+  }
 }
 
 describe("two stacks in memory", () => {
   for (const offload of ["off", "pass", "segment"] as const) {
     test(`handshake, text both ways, close (offload ${offload})`, () => {
       const w = world({ pair: { offload } });
-      const server = new Recorder(), client = new Recorder();
+      const server = new Recorder(),
+        client = new Recorder();
       let s!: Connection;
-      w.b.listen({ port: 80 }, (c) => { s = c; return server; });
+      w.b.listen({ port: 80 }, (c) => {
+        s = c;
+        return server;
+      });
       const c = w.a.connect({ remoteAddress: "10.0.0.2", remotePort: 80 }, client);
       w.run();
       expect(client.heard).toEqual(["established"]);
@@ -37,7 +53,9 @@ describe("two stacks in memory", () => {
       expect(server.all.toString()).toBe("hello");
       const big = new Uint8Array(1_000_000).map((_, i) => i * 7);
       let sent = 0;
-      server.writable = () => { sent += s.send(big, sent); };
+      server.writable = () => {
+        sent += s.send(big, sent);
+      };
       server.writable();
       w.run(w.now + 5_000);
       expect(sent).toBe(1_000_000);
@@ -54,7 +72,12 @@ describe("two stacks in memory", () => {
       w.run(w.now + 60_001);
       expect([...w.a.connections()]).toHaveLength(0);
       expect(w.events.a.filter((e) => e.kind === "transition").map((e) => e.kind === "transition" && `${e.from}>${e.to}`)).toEqual([
-        "CLOSED>SYN-SENT", "SYN-SENT>ESTABLISHED", "ESTABLISHED>FIN-WAIT-1", "FIN-WAIT-1>FIN-WAIT-2", "FIN-WAIT-2>TIME-WAIT", "TIME-WAIT>CLOSED",
+        "CLOSED>SYN-SENT",
+        "SYN-SENT>ESTABLISHED",
+        "ESTABLISHED>FIN-WAIT-1",
+        "FIN-WAIT-1>FIN-WAIT-2",
+        "FIN-WAIT-2>TIME-WAIT",
+        "TIME-WAIT>CLOSED",
       ]);
       expect(w.a.counters.pagesUsed).toBe(0);
       expect(w.b.counters.pagesUsed).toBe(0);
@@ -64,10 +87,14 @@ describe("two stacks in memory", () => {
 
   test("a reader that stops shuts the window; probes keep it alive; it opens again", () => {
     const w = world({ b: { options: { receiveBuffer: 65_536 } } });
-    const server = new Recorder(), client = new Recorder();
+    const server = new Recorder(),
+      client = new Recorder();
     server.read = false;
     let s!: Connection;
-    w.b.listen({ port: 80 }, (c) => { s = c; return server; });
+    w.b.listen({ port: 80 }, (c) => {
+      s = c;
+      return server;
+    });
     const c = w.a.connect({ remoteAddress: "10.0.0.2", remotePort: 80 }, client);
     w.run();
     const text = new Uint8Array(200_000).map((_, i) => i * 13);

@@ -4,22 +4,38 @@ import type { Connection } from "../../src/tcp/connection.js";
 import { world } from "../support/world.js";
 
 /** A path that swallows packets above `mtu` and says nothing. */
-function throughBlackHole(mtu: () => number, pmtuProbing: boolean): { sent: number[]; received: () => number; conn: Connection; run(ms: number, step?: number): void; w: ReturnType<typeof world> } {
+function throughBlackHole(
+  mtu: () => number,
+  pmtuProbing: boolean,
+): { sent: number[]; received: () => number; conn: Connection; run(ms: number, step?: number): void; w: ReturnType<typeof world> } {
   const sent: number[] = [];
   const w = world({
     a: { options: { pmtuProbing } },
-    wrap: (device) => new FilterDevice(device, {
-      outgoing(frame, forward) {
-        sent.push(frame.bytes.length);
-        if (frame.bytes.length <= mtu()) forward(frame);
-      },
-    }),
+    wrap: (device) =>
+      new FilterDevice(device, {
+        outgoing(frame, forward) {
+          sent.push(frame.bytes.length);
+          if (frame.bytes.length <= mtu()) forward(frame);
+        },
+      }),
   });
   let received = 0;
   const nothing = (): void => {};
-  w.b.listen({ port: 80 }, () => ({ established: nothing, readable(c) { received += c.readable; c.skip(c.readable); }, writable: nothing, ended: nothing, closed: nothing }));
+  w.b.listen({ port: 80 }, () => ({
+    established: nothing,
+    readable(c) {
+      received += c.readable;
+      c.skip(c.readable);
+    },
+    writable: nothing,
+    ended: nothing,
+    closed: nothing,
+  }));
   const text = new Uint8Array(65_536);
-  const conn = w.a.connect({ remoteAddress: "10.0.0.2", remotePort: 80 }, { established: nothing, readable: nothing, writable: nothing, ended: nothing, closed: nothing });
+  const conn = w.a.connect(
+    { remoteAddress: "10.0.0.2", remotePort: 80 },
+    { established: nothing, readable: nothing, writable: nothing, ended: nothing, closed: nothing },
+  );
   // The link has no delay, so it is the writer that keeps time.
   const run = (ms: number, step = 250): void => {
     for (const end = w.now + ms; w.now < end; ) {

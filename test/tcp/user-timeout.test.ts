@@ -8,10 +8,19 @@ describe("user timeout option [RFC 5482]", () => {
   /** a tells b a timeout; then a is gone, and b has something to send. @returns milliseconds until b gives up */
   function until(a: Record<string, unknown>, b: Record<string, unknown>, set?: (server: Connection) => void): number {
     const w = world({ a: { options: a }, b: { options: b } });
-    let server!: Connection, gone = -1;
+    let server!: Connection,
+      gone = -1;
     w.b.listen({ port: 80 }, (c) => {
       server = c;
-      return { established: nothing, readable: nothing, writable: nothing, ended: nothing, closed: () => { gone = w.now; } };
+      return {
+        established: nothing,
+        readable: nothing,
+        writable: nothing,
+        ended: nothing,
+        closed: () => {
+          gone = w.now;
+        },
+      };
     });
     w.a.connect({ remoteAddress: "10.0.0.2", remotePort: 80 }, { established: nothing, readable: nothing, writable: nothing, ended: nothing, closed: nothing });
     w.run();

@@ -13,18 +13,23 @@ const memoryPeer = async (options: PeerOptions = {}): Promise<Peer> => {
   open.push(peer);
   return peer;
 };
-afterEach(async () => { for (const peer of open.splice(0)) await peer.close(); });
+afterEach(async () => {
+  for (const peer of open.splice(0)) await peer.close();
+});
 
 /** GET over the peer's other end: octets of the body, or the code of the error. */
-const get = (peer: Peer): Promise<number | string> => new Promise((resolve) => {
-  const request = http.get(peer.url, { createConnection: () => peer.client.connect(peer.port, peer.address) as never }, (response) => {
-    let octets = 0;
-    response.on("data", (chunk: Buffer) => { octets += chunk.length; });
-    response.on("end", () => resolve(octets));
-    response.on("error", (e: NodeJS.ErrnoException) => resolve(e.code ?? e.message));
+const get = (peer: Peer): Promise<number | string> =>
+  new Promise((resolve) => {
+    const request = http.get(peer.url, { createConnection: () => peer.client.connect(peer.port, peer.address) as never }, (response) => {
+      let octets = 0;
+      response.on("data", (chunk: Buffer) => {
+        octets += chunk.length;
+      });
+      response.on("end", () => resolve(octets));
+      response.on("error", (e: NodeJS.ErrnoException) => resolve(e.code ?? e.message));
+    });
+    request.on("error", (e: NodeJS.ErrnoException) => resolve(e.code ?? e.message));
   });
-  request.on("error", (e: NodeJS.ErrnoException) => resolve(e.code ?? e.message));
-});
 
 describe("a peer in memory", () => {
   test("answers as a plain server, and tells the life of the connection", async () => {
@@ -131,7 +136,9 @@ describe("matchers", () => {
     expect(c).toHaveTraversed(["SYN-RECEIVED", "ESTABLISHED", "...", "CLOSE-WAIT"]);
     expect(c).not.toHaveTraversed(["SYN-RECEIVED", "CLOSE-WAIT"]);
     expect(c).not.toHaveTraversed(["FIN-WAIT-1"]);
-    expect(() => expect(c).toHaveTraversed(["ESTABLISHED", "CLOSED"])).toThrow(/did not go through ESTABLISHED → CLOSED; it went LISTEN → SYN-RECEIVED → ESTABLISHED → CLOSE-WAIT → LAST-ACK → CLOSED and ended by peer/);
+    expect(() => expect(c).toHaveTraversed(["ESTABLISHED", "CLOSED"])).toThrow(
+      /did not go through ESTABLISHED → CLOSED; it went LISTEN → SYN-RECEIVED → ESTABLISHED → CLOSE-WAIT → LAST-ACK → CLOSED and ended by peer/,
+    );
     expect(() => expect(c).toHaveTraversed(["OPENED"])).toThrow(/"OPENED" is no TCP state/);
   });
   test("toHaveRetransmitted and toHaveBeenReset say what they saw", async () => {

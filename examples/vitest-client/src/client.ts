@@ -20,7 +20,14 @@ export interface Options {
   readonly agent?: http.Agent;
 }
 
-const BY_CODE: Readonly<Record<string, Failure>> = { ECONNREFUSED: "refused", EHOSTUNREACH: "unreachable", ENETUNREACH: "unreachable", ECONNRESET: "reset", EPIPE: "reset", ETIMEDOUT: "timeout" };
+const BY_CODE: Readonly<Record<string, Failure>> = {
+  ECONNREFUSED: "refused",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  ECONNRESET: "reset",
+  EPIPE: "reset",
+  ETIMEDOUT: "timeout",
+};
 
 export async function fetchText(url: string, options: Options = {}): Promise<string> {
   for (let left = options.retries ?? 0; ; left--) {

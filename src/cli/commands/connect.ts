@@ -51,7 +51,9 @@ export function register(program: Command): void {
     .option("--offload <auto|off>", "super-segments and checksums by the kernel", "auto")
     .option("--set <key=value>", "a setting of the TCP core, such as initialRto=500ms; repeatable", collect)
     .addHelpText("after", EXAMPLES)
-    .action(async (host: string, port: string, options: Options) => { await connect(host, port, options); });
+    .action(async (host: string, port: string, options: Options) => {
+      await connect(host, port, options);
+    });
 }
 
 async function connect(host: string, portText: string, options: Options): Promise<void> {
@@ -93,12 +95,22 @@ function carry(stack: GlassStack, host: string, port: number, localPort: number 
       });
     }
     socket.once("connect", () => {
-      stdin.on("data", (chunk) => { if (!socket.write(chunk)) stdin.pause(); });
-      socket.on("drain", () => { stdin.resume(); });
-      stdin.once("end", () => { if (shutdown) socket.end(); });
+      stdin.on("data", (chunk) => {
+        if (!socket.write(chunk)) stdin.pause();
+      });
+      socket.on("drain", () => {
+        stdin.resume();
+      });
+      stdin.once("end", () => {
+        if (shutdown) socket.end();
+      });
     });
-    socket.on("data", (chunk) => { if (!stdout.write(chunk)) socket.pause(); });
-    stdout.on("drain", () => { socket.resume(); });
+    socket.on("data", (chunk) => {
+      if (!stdout.write(chunk)) socket.pause();
+    });
+    stdout.on("drain", () => {
+      socket.resume();
+    });
     socket.once("end", () => {
       stdin.destroy();
       socket.end();
@@ -107,18 +119,26 @@ function carry(stack: GlassStack, host: string, port: number, localPort: number 
       stdin.destroy();
       if (!hadError) resolve();
     });
-    process.once("SIGINT", () => { socket.destroy(); });
-    process.once("SIGTERM", () => { socket.destroy(); });
+    process.once("SIGINT", () => {
+      socket.destroy();
+    });
+    process.once("SIGTERM", () => {
+      socket.destroy();
+    });
   });
 }
 
 function mendFor(code: string | undefined): { mend?: string } {
   switch (code) {
-    case "ECONNREFUSED": return { mend: "nothing listens there" };
+    case "ECONNREFUSED":
+      return { mend: "nothing listens there" };
     case "ETIMEDOUT":
-    case "EHOSTUNREACH": return { mend: "is it this machine's own address? for others the kernel must forward: sysctl -w net.ipv4.ip_forward=1" };
-    case "EADDRINUSE": return { mend: "take another port with -p" };
-    default: return {};
+    case "EHOSTUNREACH":
+      return { mend: "is it this machine's own address? for others the kernel must forward: sysctl -w net.ipv4.ip_forward=1" };
+    case "EADDRINUSE":
+      return { mend: "take another port with -p" };
+    default:
+      return {};
   }
 }
 
@@ -133,7 +153,11 @@ async function resolve(host: string): Promise<string> {
 function tell(stack: GlassStack): void {
   stack.on("event", (event) => {
     if (event.kind === "transition") print(`${event.conn.local} > ${event.conn.remote}  ${event.from} → ${event.to}  [${event.rule}]`, process.stderr);
-    else if (event.kind === "closed") print(`${event.conn.local} > ${event.conn.remote}  closed by ${event.by}: ${event.txBytes} octets out, ${event.rxBytes} in, ${event.retransmits} retransmitted`, process.stderr);
+    else if (event.kind === "closed")
+      print(
+        `${event.conn.local} > ${event.conn.remote}  closed by ${event.by}: ${event.txBytes} octets out, ${event.rxBytes} in, ${event.retransmits} retransmitted`,
+        process.stderr,
+      );
   });
 }
 

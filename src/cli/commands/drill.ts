@@ -31,13 +31,23 @@ export function register(program: Command): void {
   program
     .command("drill")
     .summary("packet scripts against this TCP, in virtual time")
-    .description("Runs packet scripts (the packetdrill language) in this process, against this stack and its socket calls. No root, no device, no waiting: hours of timers take milliseconds. Back-quoted commands are interpreted, never run.")
+    .description(
+      "Runs packet scripts (the packetdrill language) in this process, against this stack and its socket calls. No root, no device, no waiting: hours of timers take milliseconds. Back-quoted commands are interpreted, never run.",
+    )
     .argument("<file...>", 'scripts to run; "-" reads one from standard input')
     .option("--json", "one JSON object a line and script: file, result, line, reason, wanted, got, profile, notes")
     .option("--tap", "Test Anything Protocol")
-    .addOption(new Option("--profile <name>", "the host that the scripts are for: its settings, and what is compared").choices(["auto", "linux", "freebsd", "neutral"]).default("auto"))
+    .addOption(
+      new Option("--profile <name>", "the host that the scripts are for: its settings, and what is compared")
+        .choices(["auto", "linux", "freebsd", "neutral"])
+        .default("auto"),
+    )
     .option("--strict", "compare PSH and the order of SYN options too")
-    .addOption(new Option("-D, --define <name=text>", "put text where the bare word NAME stands; also defines NAME for #ifdef (repeatable)").argParser(collect).default(new Map<string, string>(), "none"))
+    .addOption(
+      new Option("-D, --define <name=text>", "put text where the bare word NAME stands; also defines NAME for #ifdef (repeatable)")
+        .argParser(collect)
+        .default(new Map<string, string>(), "none"),
+    )
     .option("--trace", "each packet in the script's own numbers, to standard error")
     .addHelpText("after", EXAMPLES)
     .action((files: string[], options: Options) => run(files, options));
@@ -50,7 +60,8 @@ function collect(text: string, before: ReadonlyMap<string, string>): ReadonlyMap
 }
 
 function run(files: readonly string[], options: Options): void {
-  const tally = newTally(), paint = palette();
+  const tally = newTally(),
+    paint = palette();
   const colours = { PASS: paint.green, FAIL: paint.red, SKIP: paint.yellow };
   if (options.tap) print(`TAP version 13\n1..${files.length}`);
   files.forEach((file, i) => {
@@ -73,7 +84,9 @@ function runFile(file: string, options: Options): DrillResult {
   }
   if (options.trace) print(`# ${file}`, process.stderr);
   return drill(file, source, {
-    ...(options.profile !== "auto" && { profile: options.profile }), ...(options.strict && { strict: true }), defines: options.define,
+    ...(options.profile !== "auto" && { profile: options.profile }),
+    ...(options.strict && { strict: true }),
+    defines: options.define,
     ...(options.trace && { trace: (line: string) => print(line, process.stderr) }),
   });
 }

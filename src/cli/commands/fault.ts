@@ -8,13 +8,18 @@ import { ControlClient, defaultControlPath } from "../../control/client.js";
 import { CliError, EXIT } from "../errors.js";
 import { print, printJson, table } from "../output.js";
 
-interface Flags { readonly control: string; readonly json?: true }
+interface Flags {
+  readonly control: string;
+  readonly json?: true;
+}
 
 export function register(program: Command): void {
   const fault = program
     .command("fault")
     .summary("misbehave on demand, by TCP meaning")
-    .description("Misbehaviour of a running daemon. A fault says which segments it means and what happens to them; faults look at a segment in\nthe order in which they were added. Each act of a fault is a log line with its id.");
+    .description(
+      "Misbehaviour of a running daemon. A fault says which segments it means and what happens to them; faults look at a segment in\nthe order in which they were added. Each act of a fault is a log line with its id.",
+    );
 
   common(fault.command("add"))
     .summary("add faults")
@@ -68,12 +73,14 @@ export function register(program: Command): void {
     });
 }
 
-const common = (command: Command): Command => command.option("--json", "for programs").option("--control <path>", "the daemon's control socket", defaultControlPath());
+const common = (command: Command): Command =>
+  command.option("--json", "for programs").option("--control <path>", "the daemon's control socket", defaultControlPath());
 
 /** `--control` and `--json` may stand anywhere among the words of the fault, whose own options commander does not know. */
 function ownFlags(args: readonly string[], flags: Flags): { words: string[]; control: string; json: boolean } {
   const words: string[] = [];
-  let control = flags.control, json = flags.json === true;
+  let control = flags.control,
+    json = flags.json === true;
   for (let i = 0; i < args.length; i++) {
     const word = args[i] as string;
     if (word === "--json") json = true;

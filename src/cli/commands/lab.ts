@@ -58,7 +58,10 @@ async function lab(what: string | undefined, command: readonly string[], flags: 
   if (experiment === undefined && state === undefined) {
     const near = nearest(what, [...LAB_STATES.map((s) => s.toLowerCase()), ...EXPERIMENTS.map((e) => e.name)]);
     const known = parseState(what);
-    throw usageError(known === undefined ? `there is no state and no experiment called "${what}"` : `nobody is put into ${known}: it is where there is no connection`, near === undefined ? "glasstcp lab --list shows them" : `did you mean ${near}?`);
+    throw usageError(
+      known === undefined ? `there is no state and no experiment called "${what}"` : `nobody is put into ${known}: it is where there is no connection`,
+      near === undefined ? "glasstcp lab --list shows them" : `did you mean ${near}?`,
+    );
   }
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   return inPrivateNetwork(flags.here === true, async () => {

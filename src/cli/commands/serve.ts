@@ -49,17 +49,30 @@ export function register(program: Command): void {
 
 function openLog(config: ServeConfig, pretty: boolean): Log {
   try {
-    return new Log({ level: config.logLevel, format: pretty ? "pretty" : "json", to: config.logFile ?? 1, colour: config.logFile === undefined && process.stdout.isTTY === true && !process.env["NO_COLOR"] });
+    return new Log({
+      level: config.logLevel,
+      format: pretty ? "pretty" : "json",
+      to: config.logFile ?? 1,
+      colour: config.logFile === undefined && process.stdout.isTTY === true && !process.env["NO_COLOR"],
+    });
   } catch (error) {
-    throw new CliError(`the log file ${config.logFile} cannot be opened: ${(error as NodeJS.ErrnoException).code}`, { mend: "choose another with --log-file PATH" });
+    throw new CliError(`the log file ${config.logFile} cannot be opened: ${(error as NodeJS.ErrnoException).code}`, {
+      mend: "choose another with --log-file PATH",
+    });
   }
 }
 
 /** The `ready` line, whatever the log level: programs wait for it. For people, what to try. */
 function announce(daemon: Daemon, config: ServeConfig, log: Log, pretty: boolean): void {
   const ready = {
-    event: "ready", tun: daemon.tun, address: config.addresses[0], addresses: config.addresses, host: config.host,
-    services: daemon.services.map((s) => ({ name: s.name, port: s.port })), offload: daemon.offload, control: config.control,
+    event: "ready",
+    tun: daemon.tun,
+    address: config.addresses[0],
+    addresses: config.addresses,
+    host: config.host,
+    services: daemon.services.map((s) => ({ name: s.name, port: s.port })),
+    offload: daemon.offload,
+    control: config.control,
     ...(daemon.metricsPort !== undefined && { metrics: `${config.metrics?.host}:${daemon.metricsPort}` }),
   };
   if (!pretty) log.always(ready, `ready on ${daemon.tun}`);

@@ -76,9 +76,13 @@ class Parser {
   readonly #tokens: readonly string[];
   #at = 0;
   #depth = 0;
-  constructor(list: readonly string[]) { this.#tokens = list; }
+  constructor(list: readonly string[]) {
+    this.#tokens = list;
+  }
 
-  #peek(): string | undefined { return this.#tokens[this.#at]; }
+  #peek(): string | undefined {
+    return this.#tokens[this.#at];
+  }
   #fail(what: string): never {
     const at = this.#peek();
     throw usageError(`filter: ${what}${at === undefined ? " at the end" : ` at "${at}"`}`, EXAMPLE);
@@ -89,7 +93,7 @@ class Parser {
     for (;;) {
       const next = this.#peek();
       if (next === undefined || next === ")") return left;
-      const kind = OR.has(next) ? "or" as const : "and" as const;
+      const kind = OR.has(next) ? ("or" as const) : ("and" as const);
       if (kind === "or" || AND.has(next)) this.#at++;
       left = { kind, left, right: this.#negation() };
     }

@@ -25,7 +25,13 @@ export function timerTime(ms: number): string {
 
 /** A span of time for people: 850ms, 12.3s, 5min, 2.5h. */
 export const span = (ms: number): string =>
-  ms < 1_000 ? `${Math.round(ms)}ms` : ms < 60_000 ? `${(ms / 1_000).toFixed(1)}s` : ms < 3_600_000 ? `${Math.round(ms / 60_000)}min` : `${(ms / 3_600_000).toFixed(1)}h`;
+  ms < 1_000
+    ? `${Math.round(ms)}ms`
+    : ms < 60_000
+      ? `${(ms / 1_000).toFixed(1)}s`
+      : ms < 3_600_000
+        ? `${Math.round(ms / 60_000)}min`
+        : `${(ms / 3_600_000).toFixed(1)}h`;
 
 /** ss knows on, keepalive, timewait and persist; the rest are timers that the kernel does not show. */
 const TIMER_NAMES: Readonly<Record<TimerName, string>> = {

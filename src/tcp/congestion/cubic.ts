@@ -36,7 +36,8 @@ export class Cubic implements CongestionControl {
         this.#k = 0;
       } else this.#k = Math.cbrt((this.#wMax - cwnd) / C);
     }
-    const rtt = Math.max(0, w.srtt) / 1000, t = (now - this.#epoch) / 1000;
+    const rtt = Math.max(0, w.srtt) / 1000,
+      t = (now - this.#epoch) / 1000;
     const segments = octets / w.mss;
     // §4.3: once it is past the window before the loss, W_est grows as Reno does.
     this.#wEst += (this.#wEst >= this.#wMax ? 1 : ALPHA) * (segments / cwnd);
@@ -84,5 +85,7 @@ export class Cubic implements CongestionControl {
     this.#before = undefined;
   }
   /** §4.2: time in which nothing was to be sent does not count. */
-  idle(_now: Millis, idleMs: number): void { if (this.#epoch >= 0) this.#epoch += idleMs; }
+  idle(_now: Millis, idleMs: number): void {
+    if (this.#epoch >= 0) this.#epoch += idleMs;
+  }
 }

@@ -22,7 +22,9 @@ export class Reno implements CongestionControl {
     // Equation 4 of RFC 5681.
     return Math.max(Math.floor(w.flightSize / 2), 2 * w.mss);
   }
-  timedOut(w: Window, now: Millis): number { return this.reduce(w, now); }
+  timedOut(w: Window, now: Millis): number {
+    return this.reduce(w, now);
+  }
   undo(w: Window): void {
     if (this.#before === undefined) return;
     w.cwnd = Math.max(w.cwnd, this.#before.cwnd);

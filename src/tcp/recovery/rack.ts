@@ -61,7 +61,8 @@ export class Rack {
    * @returns milliseconds until the next one is due if nothing more arrives, 0 if none is waiting
    */
   detect(t: Tcb, now: Millis): number {
-    const board: Scoreboard = t.board, window = this.reorderingWindow(t);
+    const board: Scoreboard = t.board,
+      window = this.reorderingWindow(t);
     for (let r = board.flight.head; r !== undefined; r = board.flight.head) {
       if (!sentAfter(this.sentAt, this.end, r.sentAt, r.end)) return 0;
       const remaining = r.sentAt + this.rtt + window - now;

@@ -45,7 +45,9 @@ export class LossRecovery implements DeliveryListener {
   #rtoDue = 0 as Millis;
 
   readonly #tcb: Tcb;
-  constructor(tcb: Tcb) { this.#tcb = tcb; }
+  constructor(tcb: Tcb) {
+    this.#tcb = tcb;
+  }
 
   /** FlightSize less what has left the network (RFC 6675 §4); without SACK each duplicate ACK stands for a segment. */
   get pipe(): number {
@@ -64,7 +66,9 @@ export class LossRecovery implements DeliveryListener {
 
   /** RFC 9293 §3.10.7.4 fifth step, for an ACK with SND.UNA =< SEG.ACK =< SND.NXT. Sets SND.UNA. */
   ackArrives(seg: Segment, windowChanged: boolean, now: Millis): void {
-    const t = this.#tcb, ack = seq(seg.acknowledgment), before = t.snd.una;
+    const t = this.#tcb,
+      ack = seq(seg.acknowledgment),
+      before = t.snd.una;
     this.#now = now;
     this.#oldestSample = -1;
     this.#newestSample = -1;
@@ -145,7 +149,9 @@ export class LossRecovery implements DeliveryListener {
       if (this.#undoStamp === undefined && this.#tcb.ts.on) this.#undoStamp = this.#tcb.tsNow(now);
     }
   }
-  sentNew(octets: number): void { if (this.phase === "recovery" || this.phase === "cwr") this.prr.out += octets; }
+  sentNew(octets: number): void {
+    if (this.phase === "recovery" || this.phase === "cwr") this.prr.out += octets;
+  }
 
   /** Arms the timer that the state of the scoreboard calls for: RTO, or a probe before it. */
   rearm(now: Millis, restart: boolean): void {
@@ -189,7 +195,7 @@ export class LossRecovery implements DeliveryListener {
       t.rtt.minRtt = Math.min(t.rtt.minRtt, now - this.#newestSample);
       t.rtt.sample(now - this.#oldestSample, segments);
     } else if (advanced > 0 && this.#echo > 0) {
-      const rtt = ((Math.floor(now) - this.#echo) | 0);
+      const rtt = (Math.floor(now) - this.#echo) | 0;
       if (rtt >= 0) t.rtt.sample(Math.max(1, rtt), segments);
     }
   }
@@ -197,7 +203,8 @@ export class LossRecovery implements DeliveryListener {
   /** RFC 2883 §4: the first block names what arrived twice. @returns the end of it */
   #dsack(seg: Segment, ack: Seq, una: Seq): Seq | undefined {
     const t = this.#tcb;
-    const left = seq(seg.sackEdges[0] as number), right = seq(seg.sackEdges[1] as number);
+    const left = seq(seg.sackEdges[0] as number),
+      right = seq(seg.sackEdges[1] as number);
     const below = lt(left, ack);
     const inside = seg.sackCount > 1 && geq(left, seq(seg.sackEdges[2] as number)) && leq(right, seq(seg.sackEdges[3] as number));
     if (!(below || inside) || !lt(left, right) || gt(right, t.snd.nxt) || diff(left, una) > t.snd.maxWnd + t.flightSize + 65_536) return undefined;
@@ -211,7 +218,8 @@ export class LossRecovery implements DeliveryListener {
     const t = this.#tcb;
     let fresh = 0;
     for (let i = from; i < seg.sackCount; i++) {
-      const left = seq(seg.sackEdges[2 * i] as number), right = seq(seg.sackEdges[2 * i + 1] as number);
+      const left = seq(seg.sackEdges[2 * i] as number),
+        right = seq(seg.sackEdges[2 * i + 1] as number);
       // Blocks that do not lie within what is outstanding are old or made up.
       if (!lt(left, right) || leq(right, t.snd.una) || gt(right, t.snd.nxt) || lt(left, t.snd.una)) continue;
       fresh += t.board.selectivelyAcknowledge(left, right, this);
@@ -231,7 +239,10 @@ export class LossRecovery implements DeliveryListener {
     if (this.#undoFrom !== undefined && this.#spurious(advanced)) return this.#undo();
     if (advanced > 0 && geq(ack, this.point) && this.phase !== "open" && this.phase !== "disorder") {
       if (this.phase === "recovery" || this.phase === "cwr") t.cwnd = Math.min(t.cwnd, t.ssthresh);
-      if (this.phase === "recovery") { this.rack.recovered(); t.cwnd = Math.max(t.mss, t.ssthresh); }
+      if (this.phase === "recovery") {
+        this.rack.recovered();
+        t.cwnd = Math.max(t.mss, t.ssthresh);
+      }
       this.#undoFrom = undefined;
       this.dupAcks = 0;
       this.enter("open", "6937-3");
@@ -280,12 +291,17 @@ export class LossRecovery implements DeliveryListener {
 
   /** RFC 6675 §4 IsLost: more than (DupThresh - 1) segments, or DupThresh separate blocks, were received above. */
   #detectBySack(): void {
-    const t = this.#tcb, ranges = t.board.sackedRanges;
-    let above = 0, edge: Seq | undefined;
+    const t = this.#tcb,
+      ranges = t.board.sackedRanges;
+    let above = 0,
+      edge: Seq | undefined;
     for (let i = ranges.length - 1, blocks = 1; i >= 0; i--, blocks++) {
       const r = ranges[i] as { start: Seq; end: Seq };
       above += diff(r.start, r.end);
-      if (above > (t.options.dupThresh - 1) * t.mss || blocks >= t.options.dupThresh) { edge = r.start; break; }
+      if (above > (t.options.dupThresh - 1) * t.mss || blocks >= t.options.dupThresh) {
+        edge = r.start;
+        break;
+      }
     }
     if (edge === undefined) return;
     // Originals are in the list in order of sequence, so this stops at the first that lies above. What was sent again

@@ -13,8 +13,17 @@ export class TailLossProbe {
 
   /** §7.2: whether a probe may be scheduled at all. */
   eligible(t: Tcb): boolean {
-    return t.options.tailLossProbe && t.options.rack && t.sackOk && t.recovery.phase === "open" && this.end === undefined
-      && t.board.sackedOctets === 0 && t.board.lost.octets === 0 && t.rtt.hasSample && t.retransmissions === 0;
+    return (
+      t.options.tailLossProbe &&
+      t.options.rack &&
+      t.sackOk &&
+      t.recovery.phase === "open" &&
+      this.end === undefined &&
+      t.board.sackedOctets === 0 &&
+      t.board.lost.octets === 0 &&
+      t.rtt.hasSample &&
+      t.retransmissions === 0
+    );
   }
   /** §7.2 PTO. */
   timeout(t: Tcb): number {

@@ -6,5 +6,12 @@ export function linkedStacks(options: StackOptions["options"] = { timeWait: 10 }
   const { a, b } = createPair({ schedule: setImmediate, queue: 65_536 });
   const client = createStack({ device: a, addresses: ["10.0.0.1"], options });
   const server = createStack({ device: b, addresses: ["10.0.0.2"], options });
-  return { client, server, close: () => { client.close(); server.close(); } };
+  return {
+    client,
+    server,
+    close: () => {
+      client.close();
+      server.close();
+    },
+  };
 }

@@ -29,35 +29,82 @@ type Ends = { readonly client: GlassStack; readonly server: GlassStack; close():
 const overKernel = process.env["GLASSTCP_SUITE"] === "kernel";
 /** Files run side by side, each with an interface and a link of its own. */
 const worker = Number(process.env["VITEST_POOL_ID"] ?? 1);
-const KERNEL = `10.90.${worker}.1`, OURS = `10.90.${worker}.2`;
+const KERNEL = `10.90.${worker}.1`,
+  OURS = `10.90.${worker}.2`;
 
 let ends: Ends | undefined;
 function start(): Ends {
   if (!overKernel) return linkedStacks();
   const stack = createStack({ tun: { name: `suite${worker}`, host: `${KERNEL}/24` }, addresses: [OURS], options: { timeWait: 10 } });
-  return { client: stack, server: stack, close: () => { stack.close(); } };
+  return {
+    client: stack,
+    server: stack,
+    close: () => {
+      stack.close();
+    },
+  };
 }
 const ours = (side: "client" | "server"): NetApi => (ends ??= start())[side].net as unknown as NetApi;
 
 /** For `describe.each`. */
 export const WORLDS: readonly World[] = overKernel
   ? [
-    { title: "our server, the kernel's client", name: "glasstcp", get server() { return ours("server"); }, client: nodeNet, host: OURS, clientHost: KERNEL },
-    { title: "the kernel's server, our client", name: "node:net", server: nodeNet, get client() { return ours("client"); }, host: KERNEL, clientHost: OURS },
-  ]
+      {
+        title: "our server, the kernel's client",
+        name: "glasstcp",
+        get server() {
+          return ours("server");
+        },
+        client: nodeNet,
+        host: OURS,
+        clientHost: KERNEL,
+      },
+      {
+        title: "the kernel's server, our client",
+        name: "node:net",
+        server: nodeNet,
+        get client() {
+          return ours("client");
+        },
+        host: KERNEL,
+        clientHost: OURS,
+      },
+    ]
   : [
-    { title: "node:net", name: "node:net", server: nodeNet, client: nodeNet, host: "127.0.0.1", clientHost: "127.0.0.1" },
-    { title: "glasstcp", name: "glasstcp", get server() { return ours("server"); }, get client() { return ours("client"); }, host: "10.0.0.2", clientHost: "10.0.0.1" },
-  ];
+      { title: "node:net", name: "node:net", server: nodeNet, client: nodeNet, host: "127.0.0.1", clientHost: "127.0.0.1" },
+      {
+        title: "glasstcp",
+        name: "glasstcp",
+        get server() {
+          return ours("server");
+        },
+        get client() {
+          return ours("client");
+        },
+        host: "10.0.0.2",
+        clientHost: "10.0.0.1",
+      },
+    ];
 
-const servers = new Set<nodeNet.Server>(), sockets = new Set<nodeNet.Socket>();
+const servers = new Set<nodeNet.Server>(),
+  sockets = new Set<nodeNet.Socket>();
 
 /** Call once in each file: starts and ends the linked stacks, and closes what a case left open. */
 export function useWorlds(): void {
-  beforeAll(() => { ends ??= start(); });
+  beforeAll(() => {
+    ends ??= start();
+  });
   afterEach(async () => {
-    const closing = [...servers].map((s) => new Promise((done) => { s.close(done); }));
-    for (const s of sockets) { s.on("error", () => {}); s.destroy(); }
+    const closing = [...servers].map(
+      (s) =>
+        new Promise((done) => {
+          s.close(done);
+        }),
+    );
+    for (const s of sockets) {
+      s.on("error", () => {});
+      s.destroy();
+    }
     sockets.clear();
     servers.clear();
     await Promise.all(closing);
@@ -71,7 +118,9 @@ export function useWorlds(): void {
 export const keep = <T extends nodeNet.Socket | nodeNet.Server>(it: T): T => {
   if ("listen" in it) {
     servers.add(it);
-    it.on("connection", (socket: nodeNet.Socket) => { sockets.add(socket); });
+    it.on("connection", (socket: nodeNet.Socket) => {
+      sockets.add(socket);
+    });
   } else sockets.add(it);
   return it;
 };
@@ -79,7 +128,11 @@ export const keep = <T extends nodeNet.Socket | nodeNet.Server>(it: T): T => {
 export const portOf = (server: nodeNet.Server): number => (server.address() as nodeNet.AddressInfo).port;
 
 /** A server that listens on a port of the system's choice. */
-export async function serve(world: World, options: nodeNet.ServerOpts & Record<string, unknown> = {}, onConnection?: (socket: nodeNet.Socket) => void): Promise<{ server: nodeNet.Server; port: number }> {
+export async function serve(
+  world: World,
+  options: nodeNet.ServerOpts & Record<string, unknown> = {},
+  onConnection?: (socket: nodeNet.Socket) => void,
+): Promise<{ server: nodeNet.Server; port: number }> {
   const server = keep(world.server.createServer(options, onConnection));
   server.listen(0, world.host);
   await once(server, "listening");
@@ -90,9 +143,18 @@ export function dial(world: World, port: number, options: Record<string, unknown
   return keep(world.client.connect({ port, host: world.host, ...options } as nodeNet.TcpNetConnectOpts));
 }
 
-export interface Pair { readonly server: nodeNet.Server; readonly port: number; readonly client: nodeNet.Socket; readonly accepted: nodeNet.Socket }
+export interface Pair {
+  readonly server: nodeNet.Server;
+  readonly port: number;
+  readonly client: nodeNet.Socket;
+  readonly accepted: nodeNet.Socket;
+}
 /** Both ends of an established connection. */
-export async function pair(world: World, serverOptions: nodeNet.ServerOpts & Record<string, unknown> = {}, clientOptions: Record<string, unknown> = {}): Promise<Pair> {
+export async function pair(
+  world: World,
+  serverOptions: nodeNet.ServerOpts & Record<string, unknown> = {},
+  clientOptions: Record<string, unknown> = {},
+): Promise<Pair> {
   const { server, port } = await serve(world, serverOptions);
   const arrival = once(server, "connection");
   const client = dial(world, port, clientOptions);
@@ -111,7 +173,10 @@ export async function closedPort(world: World): Promise<number> {
 }
 
 /** Writes down the events of a socket in their order. */
-export function record(socket: nodeNet.Socket, only: readonly string[] = ["lookup", "connect", "ready", "end", "finish", "error", "close", "timeout"]): string[] {
+export function record(
+  socket: nodeNet.Socket,
+  only: readonly string[] = ["lookup", "connect", "ready", "end", "finish", "error", "close", "timeout"],
+): string[] {
   const log: string[] = [];
   for (const event of only) {
     socket.on(event, (...args: unknown[]) => {
@@ -132,16 +197,26 @@ export async function text(socket: nodeNet.Socket): Promise<string> {
 export const closed = async (socket: nodeNet.Socket): Promise<boolean> => {
   const hush = (): void => {};
   socket.on("error", hush);
-  return new Promise((resolve) => { socket.once("close", resolve); });
+  return new Promise((resolve) => {
+    socket.once("close", resolve);
+  });
 };
 export const errorOf = async (emitter: nodeNet.Socket | nodeNet.Server): Promise<NodeJS.ErrnoException & { address?: string; port?: number }> =>
-  new Promise((resolve) => { emitter.once("error", resolve); });
-export const turns = async (n = 3): Promise<void> => { for (let i = 0; i < n; i++) await new Promise(setImmediate); };
+  new Promise((resolve) => {
+    emitter.once("error", resolve);
+  });
+export const turns = async (n = 3): Promise<void> => {
+  for (let i = 0; i < n; i++) await new Promise(setImmediate);
+};
 /** Resolves when `condition` holds; a case that waits for ever is ended by the runner. */
-export async function until(condition: () => boolean): Promise<void> { while (!condition()) await new Promise((done) => setTimeout(done, 1)); }
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((done) => setTimeout(done, 1));
+}
 /** What a call throws. */
 export function thrown(call: () => unknown): { name: string; code: string; message: string } {
-  try { call(); } catch (error) {
+  try {
+    call();
+  } catch (error) {
     const { name, code, message } = error as NodeJS.ErrnoException;
     return { name, code: code as string, message };
   }
