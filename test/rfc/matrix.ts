@@ -11,7 +11,8 @@ export interface Row {
 export const rows: Row[] = [];
 
 /** A row is a script for the state as it is usually reached, or a function that makes its own. */
-type Step = string | ((state: StateInfo) => string | undefined);
+// biome-ignore lint/suspicious/noConfusingVoidType: a step may be a plain block
+type Step = string | ((state: StateInfo) => string | void);
 
 /** In `at` (one state or several), on the event `key`: the reply that the script names, and `next` ("same": the state stays). */
 export function on(
