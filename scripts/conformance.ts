@@ -92,7 +92,9 @@ interface Report {
 
 /** Runs the unit tests that name an id, and all by RFC, whose titles may come from a table. */
 function runTests(): string[] {
-  const mine = files(join(ROOT, "test"), ".test.ts").filter((f) => !f.includes("/interop/") && (f.includes("/test/rfc/") || idsIn(readFileSync(f, "utf8")).length > 0));
+  const mine = files(join(ROOT, "test"), ".test.ts").filter(
+    (f) => !f.includes("/interop/") && (f.includes("/test/rfc/") || idsIn(readFileSync(f, "utf8")).length > 0),
+  );
   const dir = mkdtempSync(join(tmpdir(), "glasstcp-conformance-")),
     out = join(dir, "report.json");
   const run = spawnSync(

@@ -9,7 +9,7 @@ export const tests: Test[] = [];
 let prefix = "";
 
 type Body = (...args: never[]) => unknown;
-type Each = (cases: readonly unknown[]) => (title: string, body: Body) => void
+type Each = (cases: readonly unknown[]) => (title: string, body: Body) => void;
 interface Define {
   (title: string, body: Body, timeout?: unknown): void;
   each: Each;

@@ -107,15 +107,13 @@ function ofCall(line: string): [kind: string, text: string][] {
 }
 
 function mutationsOf(source: string): Mutation[] {
-  return source
-    .split("\n")
-    .flatMap((line, i, all) =>
-      (line.startsWith("//") ? [] : [...ofPacket(line), ...ofCall(line)]).map(([kind, text]) => ({
-        kind,
-        line: i + 1,
-        text: [...all.slice(0, i), text, ...all.slice(i + 1)].join("\n"),
-      })),
-    );
+  return source.split("\n").flatMap((line, i, all) =>
+    (line.startsWith("//") ? [] : [...ofPacket(line), ...ofCall(line)]).map(([kind, text]) => ({
+      kind,
+      line: i + 1,
+      text: [...all.slice(0, i), text, ...all.slice(i + 1)].join("\n"),
+    })),
+  );
 }
 
 test("every changed expectation is noticed", () => {
