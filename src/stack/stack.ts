@@ -8,7 +8,7 @@ import { initialSequence } from "../tcp/isn.js";
 import { DEFAULTS, type TcpOptions, validate } from "../tcp/options.js";
 import { PagePool } from "../tcp/pages.js";
 import { inClosed, inListen, segmentArrives } from "../tcp/segment-arrives.js";
-import { add, type Seq } from "../tcp/seq.js";
+import { add, type Seq, seq } from "../tcp/seq.js";
 import { TELL_WRITABLE, Tcb } from "../tcp/tcb.js";
 import type { Millis } from "../tcp/time.js";
 import { timeouts } from "../tcp/timeouts.js";
@@ -376,7 +376,7 @@ export class Stack implements Outlet {
     const options = to.options === undefined ? this.options : Object.freeze({ ...this.options, ...validate({ ...to.options }) });
     const flow = new Flow(local, localPort, remote, to.remotePort);
     const t = this.#create(flow, options, false, user, now);
-    openActively(t, this.#chooseIss(flow, now), now);
+    openActively(t, this.#chooseIss(flow, options, now), now);
     return t.connection;
   }
 
@@ -539,7 +539,7 @@ export class Stack implements Outlet {
     listener.halfOpen++;
     this.#counts.halfOpen++;
     if (this.env.wants("segment")) this.env.emit(segmentIn(t, seg));
-    openPassively(t, seg, iss ?? this.#chooseIss(flow, now), now);
+    openPassively(t, seg, iss ?? this.#chooseIss(flow, listener.options, now), now);
   }
 
   /** RFC 4987 §3.6. @returns whether the ACK was a cookie of ours; then there is a connection, if another one may be */
@@ -596,7 +596,8 @@ export class Stack implements Outlet {
     if (this.limits.maxPerSource > 0) this.#perSource.set(flow.remote, (this.#perSource.get(flow.remote) ?? 0) + 1);
     return t;
   }
-  #chooseIss(flow: Flow, now: Millis): Seq {
+  #chooseIss(flow: Flow, options: Readonly<TcpOptions>, now: Millis): Seq {
+    if (options.initialSequence >= 0) return seq(options.initialSequence);
     return initialSequence(this.#secret, flow.local, flow.remote, flow.ports, now);
   }
 

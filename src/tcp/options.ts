@@ -81,6 +81,8 @@ export const OPTIONS = {
     "Diffserv codepoint of what a connection sends; may change while it lives (SHLD-21)",
   ),
 
+  initialSequence: num(-1, -1, 0xffff_ffff, "count", "RFC 6528; -1 for it", "the ISN, for labs that want to see it wrap: anybody can guess it then"),
+
   // Acknowledging
   delayedAck: num(40, 0, 499, "ms", "RFC 9293 §3.8.6.3 MUST-40 (below 500 ms); Linux 40", "how long an ACK may wait for company; 0: never waits"),
   ackEvery: num(2, 1, 64, "segments", "RFC 9293 §3.8.6.3 SHLD-18", "an ACK at least every so many full-sized segments"),

@@ -111,6 +111,18 @@ describe("two stacks in memory", () => {
     expect(server.all.equals(Buffer.from(text))).toBe(true);
   });
 
+  test("a connection may be told where its sequence numbers begin, and text goes on past 2^32", () => {
+    const w = world();
+    const server = new Recorder();
+    w.b.listen({ port: 80, options: { initialSequence: 0xffff_fffe } }, () => server);
+    const c = w.a.connect({ remoteAddress: "10.0.0.2", remotePort: 80, options: { initialSequence: 0xffff_fff0 } }, new Recorder());
+    w.run();
+    expect(c.status(w.now)).toMatchObject({ iss: 0xffff_fff0, irs: 0xffff_fffe });
+    c.send(Buffer.from("a text that is longer than sixteen octets"));
+    w.run(w.now + 100);
+    expect(server.all.toString()).toBe("a text that is longer than sixteen octets");
+  });
+
   test("a closed port refuses", () => {
     const w = world();
     const client = new Recorder();
