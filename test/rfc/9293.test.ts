@@ -246,7 +246,7 @@ describe("3.5 opening, 3.9.1 the user's calls", () => {
         p.call("listen", []);
       });
   });
-  test("OPEN takes a local address, or one is chosen before the SYN; it stays for the connection's life [9293:MUST-43 9293:MUST-44 9293:MUST-45]", () => {
+  test("OPEN takes a local address, or one is chosen before the SYN; it stays for the connection's life [9293:MUST-43 9293:MUST-44 9293:MUST-45 1122:3.3.4.2-2]", () => {
     idle({ stack: { addresses: ["10.0.0.2", "10.0.0.7"] } }, true).each((p) => {
       p.conn = p.stack.connect({ remoteAddress: "10.0.0.1", remotePort: 80, localPort: 40_000 }, p);
       const other = p.stack.connect({ remoteAddress: "10.0.0.1", remotePort: 80, localPort: 40_000, localAddress: "10.0.0.7" }, p);
@@ -284,14 +284,14 @@ describe("3.5 opening, 3.9.1 the user's calls", () => {
       expect([p.sent(), p.stack.counters.connections]).toEqual([[], 0]);
     });
   });
-  test("IP options that arrive are skipped [9293:MUST-50 1122:3.2.1.8-3]", () => {
+  test("IP options that arrive are skipped [9293:MUST-50 1122:3.2.1.8-3 1122:3.2.1.8-4]", () => {
     tcp({ options: plain })
       .established()
       .each((p) => {
         const whole = encoded(p, "P. 1:11(10) ack 1"),
           b = new Uint8Array(whole.length + 8);
         b.set(whole.subarray(0, 20));
-        b.set([0x44, 8, 5, 0, 0, 0, 0, 0], 20);
+        b.set([0x88, 4, 0, 1, 0x44, 4, 5, 0], 20);
         b.set(whole.subarray(20), 28);
         b[0] = 0x47;
         writeUint16(b, 2, b.length);
@@ -418,6 +418,9 @@ describe("3.8 flow", () => {
         p.conn.configure({ receiveBuffer: 2_000 });
       });
     peer.play("+0 < . 1:1001(1000) ack 1\n+.04 > . 1:1(0) ack 1001 win 9000\n+0 < . 1001:2001(1000) ack 1\n+.04 > . 1:1(0) ack 2001 win 8000");
+  });
+  test("a shut window may be given up by the user, though every probe is answered [6429:3-1]", () => {
+    tcp({ options: plain }).established().play("+0 < . 1:1(0) ack 1 win 0\n+0 send 10\n+.2 > . 1:2(1) ack 1\n+0 < . 1:1(0) ack 1 win 0\n= ESTABLISHED\n+0 abort\n+0 > R. 1:1(0) ack 1\n= CLOSED");
   });
   test("after a shrink: nothing new beyond, what lies within goes again, the connection lives [9293:SHLD-15 9293:SHLD-16 9293:SHLD-17 9293:MUST-34 9293:MAY-7]", () => {
     const peer = tcp({ options: plain, syn: "mss 1000" })

@@ -1,5 +1,8 @@
 /** RFC 2018 and 2883 (SACK), 6675 and 8985 (loss by SACK and by time), 1191 and 5927 (path MTU by ICMP). */
 import { describe, expect, test } from "vitest";
+import { Rack } from "../../src/tcp/recovery/rack.js";
+import { seq } from "../../src/tcp/seq.js";
+import type { Tcb } from "../../src/tcp/tcb.js";
 import { quietly } from "../support/quietly.js";
 import { active, type PeerOptions, type Peers, tcp } from "../support/peer.js";
 
@@ -252,6 +255,32 @@ describe("RACK and TLP [RFC 8985]", () => {
     const twice = probed();
     sentAfter(twice, "+0 < . 1:1(0) ack 11001 <sack 10001:11001>");
     expect(twice.same((p) => [p.conn.status(p.now).cwnd >= before, p.conn.status(p.now).ssthresh])).toEqual([true, undefined]);
+  });
+});
+
+describe("RACK's window [RFC 8985 §6.2]", () => {
+  /** As much of a connection as the window looks at. */
+  const facts = (minRtt: number, srtt: number, phase = "open"): Tcb => ({ recovery: { phase }, board: { sackedOctets: 0 }, options: { dupThresh: 3 }, mss: 1_000, rtt: { minRtt, srtt } }) as unknown as Tcb;
+  test("a quarter of the least round trip, one more for each round with a D-SACK, never above SRTT, back after 16 recoveries [8985:3.3.2-3 8985:3.3.2-4 8985:3.3.2-5 8985:4-4 8985:6.2-5]", () => {
+    const rack = new Rack(), t = facts(100, 130);
+    expect(rack.reorderingWindow(t)).toBe(25);
+    rack.duplicateReported(seq(0), seq(10_000));
+    expect(rack.reorderingWindow(t)).toBe(50);
+    // The same round trip counts once.
+    rack.duplicateReported(seq(5_000), seq(12_000));
+    expect(rack.reorderingWindow(t)).toBe(50);
+    for (let i = 1; i < 9; i++) rack.duplicateReported(seq(i * 10_000), seq((i + 1) * 10_000));
+    expect(rack.reorderingWindow(t)).toBe(130);
+    for (let i = 0; i < 15; i++) rack.recovered();
+    expect(rack.reorderingWindow(t)).toBe(130);
+    rack.recovered();
+    expect(rack.reorderingWindow(t)).toBe(25);
+  });
+  test("none in recovery while no reordering was seen [8985:3.3.2-1]", () => {
+    const rack = new Rack();
+    expect([rack.reorderingWindow(facts(100, 130, "recovery")), rack.reorderingWindow(facts(100, 130, "loss"))]).toEqual([0, 0]);
+    rack.reorderingSeen = true;
+    expect(rack.reorderingWindow(facts(100, 130, "recovery"))).toBe(25);
   });
 });
 
