@@ -157,7 +157,7 @@ const CHAOS: readonly PresetPort[] = [
 
   // A bad path
   { port: 8030, name: "loss", behaviour: "http body 1000000", faults: "loss 5%", does: "5 % of all segments are lost", client: "200, slower" },
-  { port: 8031, name: "bursts", behaviour: "http body 1000000", faults: "burst 1% 30%", does: "segments are lost in bursts", client: "200, slower" },
+  { port: 8031, name: "bursts", behaviour: "http body 1000000", faults: "burst 1% 60%", does: "segments are lost in bursts", client: "200, slower" },
   {
     port: 8032,
     name: "reorder",
