@@ -1,7 +1,7 @@
 /** scripts/bench: takes the figures that were asked for and prints them. Progress goes to standard error. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { netnsMissing } from "../test/support/netns.js";
 import { exact, idle, logPrice, memory } from "./alone.js";
 import { compare } from "./compare.js";
@@ -37,7 +37,7 @@ try {
     tools = buildTools(folder);
   const wants = (part: (typeof options.only)[number]): boolean => options.only.includes(part);
   const result: Result = {
-    command: ["scripts/bench", ...process.argv.slice(2)].join(" "),
+    command: ["scripts/bench", ...process.argv.slice(2)].join(" ").replace(options.json ?? "--json", (path) => basename(path)),
     date: new Date().toISOString(),
     machine: here,
     rows: await compare(options, tools, folder, say),

@@ -57,7 +57,7 @@ Written by \`npm run bench:results\` from the figures of this command, as root:
 ${result.command}
 \`\`\`
 
-${result.date.slice(0, 16).replace("T", " ")} UTC; ${m.processor}, ${m.cores} cores (virtualization: ${m.virtual}), ${m.memoryGiB} GiB, ${m.kernel}, Node.js ${m.node}; load of the last minute
+${result.date.slice(0, 16).replace("T", " ")} UTC; ${m.processor}, ${m.cores} cores (virtualization: ${m.virtual}), ${m.memoryGiB} GiB, ${m.kernel}, Node.js ${m.node}; nice ${m.nice}; load of the last minute
 ${m.loadBefore.toFixed(1)} before and ${m.loadAfter.toFixed(1)} after. ${notes.length === 0 ? "No other program took more than a little of the machine." : `Noise: ${notes.join("; ")}.`}
 
 An ordinary kernel client (cubic, MTU 1500) on the same machine measures all servers in turn, in each round. *Limit* is a C program that

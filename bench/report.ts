@@ -46,7 +46,7 @@ export function doubts(result: Result): string[] {
   const noisy = result.rows.filter((r) => median(r.others) > NOISY).length;
   if (noisy > 0)
     found.push(
-      `other programs took more than ${percent(NOISY)} of a core during ${noisy} of ${result.rows.length} rows: the ratios hold better than the figures, and neither holds well`,
+      `other programs took more than ${percent(NOISY)} of a core during ${noisy} of ${result.rows.length} rows: the ratios hold better than the figures, and neither holds well; on two cores, client and server then share one, a round trip is a switch of tasks instead of two wake-ups of a sleeping core, and each microsecond of a server's own counts for more than it does on a quiet machine`,
     );
   return found;
 }

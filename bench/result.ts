@@ -1,7 +1,7 @@
 /** What a run has found: the shape of --json, and what the report and bench/RESULTS.md are made from. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { cpus, getPriority, loadavg, release, totalmem } from "node:os";
 
 export interface Machine {
   readonly processor: string;
@@ -10,6 +10,8 @@ export interface Machine {
   readonly kernel: string;
   readonly node: string;
   readonly virtual: string;
+  /** Of the benchmark and all that it starts: below 0, others wait. */
+  readonly nice: number;
   /** Load of the last minute before and after: whether others were at work. */
   readonly loadBefore: number;
   loadAfter: number;
@@ -75,9 +77,10 @@ export function machine(): Machine {
     processor: processor[0]?.model.trim() ?? "unknown",
     cores: processor.length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: `Linux ${release()}`,
+    kernel: `Linux ${release().split("-")[0]}`,
     node: process.version,
     virtual: virtualization(),
+    nice: getPriority(),
     loadBefore: loadavg()[0] as number,
     loadAfter: Number.NaN,
   };
