@@ -79,7 +79,11 @@ export function readmeTable(result: Result): string {
   const rows = result.rows
     .filter((r) => goalOf(r) !== undefined)
     .map((r) => cells(`${r.figure}, ${r.mode}`, ratio(r, "limit").toFixed(2), ratio(r, "kernel").toFixed(2), `${short(median(r.ours))} ${r.unit}`));
-  return `| figure | of the limit of the TUN path | of the kernel's own TCP over veth | |\n|---|---|---|---|\n${rows.join("\n")}\n`;
+  const busy =
+    doubts(result).length === 0
+      ? ""
+      : "\nThe machine had other work during this run, which weighs most on round trips and connections; RESULTS.md says how much.\n";
+  return `| figure | of the limit of the TUN path | of the kernel's own TCP over veth | |\n|---|---|---|---|\n${rows.join("\n")}\n${busy}`;
 }
 
 if (process.argv[1]?.endsWith("bench/markdown.ts") === true) {
