@@ -50,7 +50,7 @@ describeUnless(missing(), "scripts/bench", () => {
     expect(result.log?.info.rate).toHaveLength(4);
     for (const r of result.rows) expect(stdout).toContain(r.figure);
     expect(resultsPage(result).match(/^\| receive \|/gm)).toHaveLength(2);
-    expect(readmeTable(result).trim().split("\n")).toHaveLength(2 + 8);
+    expect(readmeTable(result).match(/^\|/gm)).toHaveLength(2 + 8);
   }, 180_000);
 
   test("a server that ends at once is named, with what it said, and the exit code is 1", async () => {
