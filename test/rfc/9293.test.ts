@@ -420,7 +420,9 @@ describe("3.8 flow", () => {
     peer.play("+0 < . 1:1001(1000) ack 1\n+.04 > . 1:1(0) ack 1001 win 9000\n+0 < . 1001:2001(1000) ack 1\n+.04 > . 1:1(0) ack 2001 win 8000");
   });
   test("a shut window may be given up by the user, though every probe is answered [6429:3-1]", () => {
-    tcp({ options: plain }).established().play("+0 < . 1:1(0) ack 1 win 0\n+0 send 10\n+.2 > . 1:2(1) ack 1\n+0 < . 1:1(0) ack 1 win 0\n= ESTABLISHED\n+0 abort\n+0 > R. 1:1(0) ack 1\n= CLOSED");
+    tcp({ options: plain })
+      .established()
+      .play("+0 < . 1:1(0) ack 1 win 0\n+0 send 10\n+.2 > . 1:2(1) ack 1\n+0 < . 1:1(0) ack 1 win 0\n= ESTABLISHED\n+0 abort\n+0 > R. 1:1(0) ack 1\n= CLOSED");
   });
   test("after a shrink: nothing new beyond, what lies within goes again, the connection lives [9293:SHLD-15 9293:SHLD-16 9293:SHLD-17 9293:MUST-34 9293:MAY-7]", () => {
     const peer = tcp({ options: plain, syn: "mss 1000" })

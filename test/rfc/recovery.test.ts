@@ -260,9 +260,11 @@ describe("RACK and TLP [RFC 8985]", () => {
 
 describe("RACK's window [RFC 8985 §6.2]", () => {
   /** As much of a connection as the window looks at. */
-  const facts = (minRtt: number, srtt: number, phase = "open"): Tcb => ({ recovery: { phase }, board: { sackedOctets: 0 }, options: { dupThresh: 3 }, mss: 1_000, rtt: { minRtt, srtt } }) as unknown as Tcb;
+  const facts = (minRtt: number, srtt: number, phase = "open"): Tcb =>
+    ({ recovery: { phase }, board: { sackedOctets: 0 }, options: { dupThresh: 3 }, mss: 1_000, rtt: { minRtt, srtt } }) as unknown as Tcb;
   test("a quarter of the least round trip, one more for each round with a D-SACK, never above SRTT, back after 16 recoveries [8985:3.3.2-3 8985:3.3.2-4 8985:3.3.2-5 8985:4-4 8985:6.2-5]", () => {
-    const rack = new Rack(), t = facts(100, 130);
+    const rack = new Rack(),
+      t = facts(100, 130);
     expect(rack.reorderingWindow(t)).toBe(25);
     rack.duplicateReported(seq(0), seq(10_000));
     expect(rack.reorderingWindow(t)).toBe(50);
