@@ -40,6 +40,7 @@ const triple = (option: OptionName): SysctlName => ({
 });
 
 export const SYSCTL_NAMES: Readonly<Record<string, SysctlName>> = {
+  "net.ipv4.tcp_abort_on_overflow": flag("abortOnOverflow"),
   "net.ipv4.tcp_challenge_ack_limit": plain("challengeAckLimit"),
   "net.ipv4.tcp_congestion_control": plain("congestion"),
   "net.ipv4.tcp_dsack": flag("dsack"),

@@ -83,8 +83,8 @@ export interface CountersAnswer {
   readonly transitions: Readonly<Record<string, number>>;
   /** How connections ended. */
   readonly closed: Readonly<Record<string, number>>;
-  /** By rule id. */
-  readonly drops: Readonly<Record<string, number>>;
+  /** How often each rule was applied, by its id: replies and transitions as well as drops. */
+  readonly rules: Readonly<Record<string, number>>;
   readonly log: Readonly<Record<string, number>>;
 }
 

@@ -50,7 +50,7 @@ export const SCHEMAS = {
     response: {
       200: {
         type: "object",
-        properties: { stack: counts, device: counts, events: counts, transitions: counts, closed: counts, drops: counts, log: counts },
+        properties: { stack: counts, device: counts, events: counts, transitions: counts, closed: counts, rules: counts, log: counts },
       },
       ...errors,
     },

@@ -1,4 +1,5 @@
 /** What `glasstcp serve` can be told: one table for the command line, its help and the docs, and the checks that turn words into a config. */
+import { LARGEST_MTU } from "../device/device.js";
 import { LEVEL_NAMES, type Level } from "../observe/levels.js";
 import { LIMITS, type StackLimits, type SynCookies } from "../stack/limits.js";
 import { describe, isWithin, parseNumber, parseOption, type TcpOptions } from "../tcp/options.js";
@@ -119,7 +120,7 @@ export function parseConfig(words: ServeWords, defaultControl: string): ServeCon
     tun,
     host: `${formatAddress(host.address)}/${host.prefix}`,
     addresses,
-    mtu: integer("--mtu", word("mtu"), 88, 65_535),
+    mtu: integer("--mtu", word("mtu"), 88, LARGEST_MTU),
     driver: choice("--driver", word("driver"), ["koffi", "tuntap2"] as const),
     offload: choice("--offload", word("offload"), ["auto", "off"] as const),
     services: (words.service ?? DEFAULT_SERVICES)

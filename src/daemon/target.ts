@@ -91,15 +91,18 @@ export class Target implements ControlTarget {
       limits = stack.limits,
       hits = stack.env.ruleHits,
       o = stack.options;
+    // A bound of each listener, so that the sum would say nothing.
+    let fullest = 0;
+    for (const l of stack.listeners()) fullest = Math.max(fullest, l.waiting);
     const pageSize = c.pagesCapacity > 0 ? limits.memory / c.pagesCapacity : 0;
     return [
       { name: "connections", used: c.connections, limit: limits.maxConnections, shed: hits["limit-connections"] },
       { name: "per source", used: undefined, limit: limits.maxPerSource, shed: hits["limit-per-source"] },
-      { name: "syn backlog", used: c.halfOpen, limit: limits.synBacklog, shed: c.listenOverflows },
-      { name: "accept backlog", used: 0, limit: limits.acceptBacklog, shed: hits["accept-backlog"] },
+      { name: "syn backlog", used: c.halfOpen, limit: limits.synBacklog, shed: c.synBacklogOverflows },
+      { name: "accept backlog", used: fullest, limit: limits.acceptBacklog, shed: c.listenOverflows },
       { name: "time-wait", used: c.timeWait, limit: limits.maxTimeWait, shed: hits["limit-time-wait"] },
       { name: "orphans", used: c.orphans, limit: limits.maxOrphans, shed: hits["limit-orphans"] },
-      { name: "fragments", used: c.fragmentOctets, limit: limits.maxFragments, shed: hits["1122-3.3.2"] },
+      { name: "fragments", used: c.fragmentOctets, limit: limits.maxFragments, shed: c.fragmentsShed },
       { name: "ICMP per s", used: undefined, limit: limits.icmpRate, shed: c.icmpLimited },
       { name: "RST per s", used: undefined, limit: limits.resetRate, shed: c.resetsLimited },
       { name: "challenge ACKs per s", used: undefined, limit: o.challengeAckLimit, shed: stack.env.counters.challengeAcksLimited },
@@ -129,7 +132,7 @@ export class Target implements ControlTarget {
       listeners.push({
         state: "LISTEN",
         local: { address: l.localAddress, port: l.port },
-        recvQ: l.halfOpen,
+        recvQ: l.waiting,
         sendQ: l.backlog,
         service: this.#serviceOf.get(l.port),
       });
@@ -166,7 +169,7 @@ export class Target implements ControlTarget {
       events: { ...tally.events },
       transitions: tally.transitions,
       closed: { ...tally.closed, rxBytes: tally.rxBytes, txBytes: tally.txBytes },
-      drops: Object.fromEntries(Object.entries(stack.env.ruleHits).filter(([, n]) => n > 0)),
+      rules: Object.fromEntries(Object.entries(stack.env.ruleHits).filter(([, n]) => n > 0)),
       log: { lines: log.counters.lines, lostLines: log.counters.lostLines, errors: log.counters.errors },
     };
   }

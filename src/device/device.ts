@@ -31,6 +31,9 @@ export interface DeviceCounters {
   txErrors: number;
 }
 
+/** The largest MTU that Linux gives a TUN interface, octets. */
+export const LARGEST_MTU = 65_521;
+
 export interface Device {
   /** Interface name, such as "glass0". */
   readonly name: string;

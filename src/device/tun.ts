@@ -1,7 +1,7 @@
 /** The TUN device: wake-ups, spinning, failure and closing, around the rings that do the reading and writing. */
 import type { Offload } from "../wire/frames.js";
 import { Aio } from "./aio.js";
-import type { Device, DeviceCounters, DeviceHandlers } from "./device.js";
+import { type Device, type DeviceCounters, type DeviceHandlers, LARGEST_MTU } from "./device.js";
 import { DeviceError } from "./errors.js";
 import { EBADFD, libc, type PollHandle } from "./libc.js";
 import { type Cidr, covers, NetDevice, parseCidr } from "./netdevice.js";
@@ -51,8 +51,8 @@ export function openTun(options: TunOptions = {}): TunDevice {
   if (!(spinUs >= 0 && spinUs <= MAX_SPIN_US)) {
     throw new DeviceError("EINVAL", "usage", `spinning for ${spinUs} µs is out of range`, `give 0 to ${MAX_SPIN_US}`);
   }
-  if (options.mtu !== undefined && !(Number.isInteger(options.mtu) && options.mtu >= 68 && options.mtu <= 65_521)) {
-    throw new DeviceError("EINVAL", "usage", `an MTU of ${options.mtu} is out of range`, "give 68 to 65521");
+  if (options.mtu !== undefined && !(Number.isInteger(options.mtu) && options.mtu >= 68 && options.mtu <= LARGEST_MTU)) {
+    throw new DeviceError("EINVAL", "usage", `an MTU of ${options.mtu} is out of range`, `give 68 to ${LARGEST_MTU}`);
   }
   const host = options.host === undefined ? undefined : parseCidr(options.host);
   const routes = (options.routes ?? []).map(parseCidr);

@@ -57,6 +57,13 @@ const NONBLOCK = c("SOCK_NONBLOCK"),
   MSG_OOB = c("MSG_OOB"),
   MSG_EOR = c("MSG_EOR");
 
+/** Connections that may wait where a script asks for `backlog`: Linux compares with "greater than", BSD allows half as many again. */
+function acceptQueue(backlog: number, isLinux: boolean): number {
+  const most = isLinux ? 4_096 : 128;
+  const asked = backlog < 0 || backlog > most ? most : backlog;
+  return (isLinux ? asked : Math.floor((asked * 3) / 2)) + 1;
+}
+
 type Handler = (a: Args) => Started;
 
 export class Syscalls {
@@ -191,7 +198,7 @@ export class Syscalls {
         {
           ...(s.bound?.address !== undefined && { address: s.bound.address }),
           port: s.bound?.port ?? 0,
-          backlog: Math.max(1, backlog) + 1,
+          backlog: acceptQueue(backlog, this.#ctx.isLinux),
           options: this.#options(s),
         },
         (conn) => {
@@ -200,7 +207,7 @@ export class Syscalls {
           child.conn = conn;
           child.finishedAt = this.#ctx.host.now;
           child.apply(conn);
-          s.finished.push(child);
+          (s.listener as Listener).waiting = s.finished.push(child);
           return child;
         },
       );
@@ -220,6 +227,7 @@ export class Syscalls {
         const i = s.finished.findIndex((child) => s.isAcceptable(child, this.#ctx.host.now));
         if (i < 0) return s.nonBlocking ? fail("EAGAIN") : undefined;
         const [child] = s.finished.splice(i, 1) as [Socket];
+        s.listener.waiting = s.finished.length;
         child.nonBlocking = (flags & NONBLOCK) !== 0;
         return { value: 0, opened: child };
       },

@@ -38,6 +38,10 @@ export interface Behaviour {
   fin?: Point;
   abort?: Point;
   stall?: Point;
+  /** Connections are not taken: they fill the accept queue, and then the listener takes no more SYNs. */
+  neverAccept: boolean;
+  /** Length of the accept queue; 0: the stack's. */
+  backlog: number;
   /** Never takes what arrived. */
   neverRead: boolean;
   /** Bits a second at which it reads. */
@@ -133,6 +137,20 @@ export const FAILINGS: Readonly<Record<string, Entry>> = {
       b.stall = point(r);
     },
   },
+  "never-accept": {
+    usage: "never-accept",
+    about: "the application never calls accept: connections wait, and when the queue is full SYNs are dropped",
+    read: (_r, b) => {
+      b.neverAccept = true;
+    },
+  },
+  backlog: {
+    usage: "backlog 1",
+    about: "so many connections may wait to be accepted",
+    read: (r, b) => {
+      b.backlog = r.take("a count from 1", whole(1, 65_535));
+    },
+  },
   "never-read": {
     usage: "never-read",
     about: "the application never reads: the window closes",
@@ -191,6 +209,8 @@ export const plain = (service: ServiceName): Behaviour => ({
   status: 200,
   waitMs: 0,
   rate: Infinity,
+  neverAccept: false,
+  backlog: 0,
   neverRead: false,
   readRate: Infinity,
   neverFin: false,
@@ -245,6 +265,8 @@ export function formatBehaviour(b: Behaviour): string {
   if (b.fin) out.push(`fin ${at(b.fin)}`);
   if (b.abort) out.push(`abort ${at(b.abort)}`);
   if (b.stall) out.push(`stall ${at(b.stall)}`);
+  if (b.neverAccept) out.push("never-accept");
+  if (b.backlog > 0) out.push(`backlog ${b.backlog}`);
   if (b.neverRead) out.push("never-read");
   if (b.readRate !== Infinity) out.push(`read ${formatRate(b.readRate)}`);
   if (b.neverFin) out.push("never-fin");

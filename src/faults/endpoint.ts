@@ -11,7 +11,7 @@ export interface ListeningStack {
   listen(
     where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> },
     accept: (conn: Connection) => ConnectionUser,
-  ): { close(): void };
+  ): { close(): void; waiting: number };
 }
 
 export interface BehaviourService {
@@ -24,18 +24,36 @@ export interface BehaviourService {
 /** Listens on a port and behaves like that. @throws StackError */
 export function serveBehaviour(stack: ListeningStack, port: number, behaviour: Behaviour, clock: FaultClock): BehaviourService {
   const endpoints = new Set<Endpoint>();
-  const listener = stack.listen({ port, options: listenOptions(behaviour) }, (conn) => {
+  // In the order in which they came; those that are gone stay until they are taken, as with Linux.
+  const queue: Endpoint[] = [];
+  const where = { port, options: listenOptions(behaviour), ...(behaviour.backlog > 0 ? { backlog: behaviour.backlog } : {}) };
+  const listener = stack.listen(where, (conn) => {
     const endpoint = new Endpoint(
       conn,
-      () => service.behaviour,
+      () => behaviour,
       clock,
       () => endpoints.delete(endpoint),
     );
     endpoints.add(endpoint);
+    if (behaviour.neverAccept) listener.waiting = queue.push(endpoint);
     return endpoint;
   });
-  const service: BehaviourService = { behaviour, endpoints, close: () => listener.close() };
-  return service;
+  return {
+    endpoints,
+    get behaviour() {
+      return behaviour;
+    },
+    set behaviour(b) {
+      behaviour = b;
+      if (b.neverAccept) return;
+      listener.waiting = 0;
+      for (const endpoint of queue.splice(0)) endpoint.accepted();
+    },
+    close() {
+      listener.close();
+      for (const { conn } of queue.splice(0)) conn.abort();
+    },
+  };
 }
 
 const LINE = Buffer.from("The quick brown fox jumps over the lazy dog, and says why at every step.\n", "latin1");
@@ -86,11 +104,17 @@ export class Endpoint implements ConnectionUser {
   }
 
   established(): void {
-    if (this.#started) return;
+    if (this.#started || this.#behaviour().neverAccept) return;
     this.#started = true;
     this.#idle();
     if (this.#behaviour().service === "chargen") this.#say.push({ bodyFrom: 0, bodyTo: Infinity, chunked: false });
     this.#pump();
+  }
+  /** The application takes a connection that has waited. */
+  accepted(): void {
+    if (this.conn.state === "CLOSED") return;
+    this.readable();
+    if (this.conn.ended) this.ended();
   }
   writable(): void {
     this.#pump();
@@ -102,7 +126,7 @@ export class Endpoint implements ConnectionUser {
   }
   ended(): void {
     const b = this.#behaviour();
-    if (b.neverFin || b.neverRead || (this.#halted && b.stall !== undefined)) return;
+    if (!this.#started || b.neverFin || b.neverRead || (this.#halted && b.stall !== undefined)) return;
     this.#closing = true;
     this.#pump();
   }
@@ -115,7 +139,7 @@ export class Endpoint implements ConnectionUser {
   readable(): void {
     this.established();
     const b = this.#behaviour();
-    if (b.neverRead) return;
+    if (!this.#started || b.neverRead) return;
     let room = Infinity;
     if (b.readRate !== Infinity) {
       this.#readPace ??= { at: this.#clock.now(), done: this.#heard };

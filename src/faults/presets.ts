@@ -69,6 +69,13 @@ const CHAOS: readonly PresetPort[] = [
     does: "ICMP host unreachable answers the SYN",
     client: "(7) … No route to host, or a timeout",
   },
+  {
+    port: 8008,
+    name: "never-accept",
+    behaviour: "http never-accept backlog 1",
+    does: "nobody calls accept: one connection waits for ever, later SYNs are dropped",
+    client: "(28) timed out with 0 bytes, ss: ESTAB; from the second on (28) Connection timed out, ss: SYN-SENT",
+  },
 
   // Talking
   {

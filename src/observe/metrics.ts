@@ -61,7 +61,7 @@ export function metricsOf(source: MetricsSource): { text(): Promise<string>; rea
       transitions.inc({ from, to }, n);
     }
     for (const [by, n] of Object.entries(counters.closed)) closed.inc({ by }, n);
-    for (const [rule, n] of Object.entries(counters.drops)) rules.inc({ rule }, n);
+    for (const [rule, n] of Object.entries(counters.rules)) rules.inc({ rule }, n);
     for (const [what, n] of Object.entries(counters.stack)) tcp.inc({ what }, n);
     for (const [what, n] of Object.entries(counters.device)) device.inc({ what }, n);
     for (const [what, n] of Object.entries(counters.log)) log.inc({ what }, n);

@@ -10,6 +10,8 @@ import type { Server } from "./server.js";
 /** A place that connections are accepted at. */
 export interface ListenerLike {
   readonly port: number | "any";
+  /** Connections that the application has not taken; with as many as the backlog there is no room for another. */
+  waiting: number;
   close(): void;
 }
 

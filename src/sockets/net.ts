@@ -133,6 +133,12 @@ export function createNet(stack: StackLike, options: NetOptions): Net & { readon
       let closed = false;
       return {
         port: listener.port,
+        get waiting() {
+          return listener.waiting;
+        },
+        set waiting(n) {
+          listener.waiting = n;
+        },
         close() {
           if (closed) return;
           closed = true;

@@ -327,15 +327,21 @@ export class Server extends EventEmitter {
 
   /**
    * Extension: the connections, one by one, until the server closes. Leaving the loop does not close the server;
-   * connections that nobody has taken by then are destroyed.
+   * connections that nobody has taken by then are destroyed. A loop that is slow fills the accept queue: with `backlog`
+   * connections waiting SYNs are dropped.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Socket, void, void> {
     const waiting: Socket[] = [];
     let wake = (): void => {};
     let closed = false,
       failed: Error | undefined;
+    // The accept queue of each address: the loop takes from all of them in turn.
+    const count = (): void => {
+      for (const listener of this.#listeners ?? []) listener.waiting = waiting.length;
+    };
     const onConnection = (socket: Socket): void => {
       waiting.push(socket);
+      count();
       wake();
     };
     const onClose = (): void => {
@@ -350,6 +356,7 @@ export class Server extends EventEmitter {
     try {
       for (;;) {
         const socket = waiting.shift();
+        count();
         if (socket !== undefined) yield socket;
         else if (failed !== undefined) throw failed;
         else if (closed) return;
@@ -360,7 +367,8 @@ export class Server extends EventEmitter {
       }
     } finally {
       this.off("connection", onConnection).off("close", onClose).off("error", onError);
-      for (const socket of waiting) socket.destroy();
+      for (const socket of waiting.splice(0)) socket.destroy();
+      count();
     }
   }
 }

@@ -11,16 +11,17 @@ export class Listener {
   /** Text of the address, "0.0.0.0" for every one. */
   readonly localAddress: string;
   readonly port: number | "any";
-  /** Half-open connections that this listener may have. */
+  /** Connections that may wait for the application to take them. */
   readonly backlog: number;
   options: Readonly<TcpOptions>;
   readonly accept: Accept;
   halfOpen = 0;
   accepted = 0;
-  /** Handshakes that were not begun or not finished because a backlog was full. */
-  overflows = 0;
-  /** While true, finished handshakes are not handed over: the last ACK is not taken (as a full accept queue). */
-  paused = false;
+  /**
+   * The accept queue: connections that were handed over here and that the application has not taken. Whoever keeps them
+   * counts them; one that is taken at once never comes by here.
+   */
+  waiting = 0;
   readonly #close: (l: Listener) => void;
 
   constructor(
@@ -39,6 +40,9 @@ export class Listener {
     this.options = options;
     this.accept = accept;
     this.#close = close;
+  }
+  get isFull(): boolean {
+    return this.waiting >= this.backlog;
   }
   /** No new connections; those that were accepted live on, half-open ones are dropped. */
   close(): void {

@@ -77,11 +77,16 @@ export interface StackCounters {
   halfOpen: number;
   timeWait: number;
   orphans: number;
+  /** SYNs that found the SYN backlog full (Linux TCPReqQFullDoCookies, TCPReqQFullDrop). */
+  synBacklogOverflows: number;
+  /** SYNs, cookies and last ACKs of handshakes that found the accept queue of their listener full (Linux ListenOverflows). */
   listenOverflows: number;
   cookiesSent: number;
   cookiesReceived: number;
   cookiesFailed: number;
   fragmentOctets: number;
+  /** Datagrams whose fragments went because maxFragments was reached. */
+  fragmentsShed: number;
   icmpLimited: number;
   resetsLimited: number;
   pagesUsed: number;
@@ -134,11 +139,13 @@ export class Stack implements Outlet {
     halfOpen: 0,
     timeWait: 0,
     orphans: 0,
+    synBacklogOverflows: 0,
     listenOverflows: 0,
     cookiesSent: 0,
     cookiesReceived: 0,
     cookiesFailed: 0,
     fragmentOctets: 0,
+    fragmentsShed: 0,
     icmpLimited: 0,
     resetsLimited: 0,
     pagesUsed: 0,
@@ -198,6 +205,7 @@ export class Stack implements Outlet {
     c.cookiesReceived = this.#cookies.received;
     c.cookiesFailed = this.#cookies.failed;
     c.fragmentOctets = this.#reassembly.octets;
+    c.fragmentsShed = this.#reassembly.shed;
     c.icmpLimited = this.#icmpRate.refused;
     c.resetsLimited = this.#resetRate.refused;
     c.orphans = this.#shedding.orphans;
@@ -426,6 +434,13 @@ export class Stack implements Outlet {
     this.#out?.reply(to, this.#ip.destination, this.#ip.source, sequence, acknowledgment, ctl);
   }
 
+  mayEstablish(t: Tcb): boolean {
+    const listener = t.listener as Listener | undefined;
+    if (listener === undefined || !listener.isFull) return true;
+    this.#acceptQueueFull(listener);
+    return false;
+  }
+
   // ---- Arrivals ----
 
   #frameArrives(memory: Memory, offset: number, length: number, trusted: boolean, gsoSize: number, now: Millis): void {
@@ -518,19 +533,18 @@ export class Stack implements Outlet {
     const source = this.#ip.source;
     if ((seg.ctl & (SYN | ACK | RST)) === ACK && this.#cookieArrives(listener, address, source, seg, now)) return;
     if (inListen(this.env, seg) !== "open") return;
-    const full = this.#counts.halfOpen >= this.limits.synBacklog || listener.paused;
-    if (this.#cookieMode === "always" || (full && !listener.paused)) {
-      if (full) this.#backlogFull(listener, now);
+    if (listener.isFull) {
+      this.#acceptQueueFull(listener);
+      return this.env.drop(undefined, "accept-backlog");
+    }
+    const full = this.#counts.halfOpen >= this.limits.synBacklog;
+    if (full || this.#cookieMode === "always") {
+      if (full) this.#synBacklogFull(now);
       if (this.#cookieMode === "off") return this.env.drop(undefined, "4987-backlog");
       this.env.hit("4987-backlog");
       this.#counts.framesOut++;
       if (this.#out !== undefined) answerWithCookie(this.#out, this.#cookies, this.#secret, seg, address, source, listener.options, this.mtu, now);
       return;
-    }
-    if (listener.paused) {
-      listener.overflows++;
-      this.#shedding.tell("acceptBacklog", listener.backlog, now);
-      return this.env.drop(undefined, "accept-backlog");
     }
     if (!this.#mayHold(source, now)) return;
     const flow = new Flow(address, seg.destinationPort, source, seg.sourcePort);
@@ -544,9 +558,14 @@ export class Stack implements Outlet {
 
   /** RFC 4987 §3.6. @returns whether the ACK was a cookie of ours; then there is a connection, if another one may be */
   #cookieArrives(listener: Listener, address: number, source: number, seg: Segment, now: Millis): boolean {
-    if (this.#cookieMode === "off" || listener.paused) return false;
+    if (this.#cookieMode === "off") return false;
     const offered = cookieIn(this.#cookies, seg, address, source, now);
     if (offered === undefined) return false;
+    if (listener.isFull) {
+      this.#acceptQueueFull(listener);
+      this.env.drop(undefined, "accept-backlog");
+      return true;
+    }
     if (!this.#mayHold(source, now)) return true;
     const t = this.#create(new Flow(address, seg.destinationPort, source, seg.sourcePort), listener.options, true, NOBODY, now);
     t.listener = listener;
@@ -568,9 +587,12 @@ export class Stack implements Outlet {
     return false;
   }
 
-  #backlogFull(listener: Listener, now: Millis): void {
-    listener.overflows++;
+  #acceptQueueFull(listener: Listener): void {
     this.#counts.listenOverflows++;
+    this.#shedding.tell("acceptBacklog", listener.backlog, this.env.now);
+  }
+  #synBacklogFull(now: Millis): void {
+    this.#counts.synBacklogOverflows++;
     this.#shedding.flood(this.#counts.halfOpen, this.#connections.values(), this.#cookies.sent, now);
   }
   #icmpArrivesHere(memory: Memory, offset: number, length: number, now: Millis): void {

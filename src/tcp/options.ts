@@ -179,6 +179,11 @@ export const OPTIONS = {
   minSendRatePeriod: num(30_000, 1_000, HOUR, "ms", "slow readers", "over which minSendRate is taken"),
   maxAge: num(0, 0, 31 * 24 * HOUR, "ms", "full-connection attacks, slow senders", "reset when a connection is so old, whatever it does; 0: no limit"),
 
+  abortOnOverflow: bool(
+    false,
+    "Linux tcp_abort_on_overflow",
+    "RST where the last ACK of a handshake finds the accept backlog full; off: it is ignored, and the SYN,ACK goes out again",
+  ),
   keepTextOnReset: bool(false, "RFC 9293 §3.10.7.4 flushes all queues; Linux keeps what was received", "text received before a reset can still be read"),
 
   // Protection

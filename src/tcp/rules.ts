@@ -23,7 +23,7 @@ export const TCP_RULES = {
   "9293-3.10.7.2/4": "neither SYN, ACK nor RST to LISTEN: dropped",
   "4987-backlog": "SYN backlog full: SYN dropped or answered by a cookie",
   "4987-cookie": "ACK carries a valid SYN cookie: connection made",
-  "accept-backlog": "accept backlog full: the last ACK of the handshake is not taken yet",
+  "accept-backlog": "accept backlog full: SYN dropped, last ACK of a handshake not taken yet or answered by RST",
   "limit-connections": "limit of connections: SYN or cookie dropped",
   "limit-per-source": "limit of connections of one address: SYN or cookie dropped",
   "limit-time-wait": "limit of TIME-WAIT entries: the oldest goes",

@@ -9,6 +9,7 @@ import { add, diff, gt, inWindow, leq, lt, seq, type Seq } from "./seq.js";
 import { armKeepAlive } from "./keep-alive.js";
 import { TELL_DRAINED, TELL_ENDED, TELL_ESTABLISHED, TELL_READABLE, TELL_URGENT, TELL_WRITABLE, type Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
+import { reset } from "./user-calls.js";
 import { takeUserTimeout } from "./user-timeout.js";
 
 /** A step either lets the segment go on or ends its processing ("drop the segment and return"). */
@@ -283,6 +284,7 @@ function checkAck(t: Tcb, seg: Segment, now: Millis): Step {
       t.env.outlet.reply(seg, seg.acknowledgment, 0, RST);
       return "stop";
     }
+    if (t.passive && !t.env.outlet.mayEstablish(t)) return acceptQueueFull(t, now);
     acceptTimestamp(t, seg, now);
     setWindow(t, seg, seg.ctl & SYN ? seg.window : seg.window << t.snd.wscale);
     t.recovery.ackArrives(seg, false, now);
@@ -310,6 +312,16 @@ function checkAck(t: Tcb, seg: Segment, now: Millis): Step {
   t.env.outlet.touched(t);
   if (t.finAcknowledged) return ourFinAcknowledged(t, seg, now);
   return "go on";
+}
+
+/**
+ * Nobody takes the connections that wait: as if the ACK were lost. Our SYN,ACK goes out again in its time, and the peer's
+ * answer to that, or its text, finds the queue as it is then (Linux's tcp_check_req).
+ */
+function acceptQueueFull(t: Tcb, now: Millis): Step {
+  if (t.options.abortOnOverflow) reset(t, "accept-backlog", now, "limit");
+  else t.env.drop(t, "accept-backlog");
+  return "stop";
 }
 
 function ourFinAcknowledged(t: Tcb, seg: Segment, now: Millis): Step {

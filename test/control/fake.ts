@@ -131,7 +131,7 @@ export class FakeDaemon implements ControlTarget {
     return known;
   }
   counters(): ReturnType<ControlTarget["counters"]> {
-    return { stack: { segmentsIn: 3 }, device: {}, events: {}, transitions: {}, closed: {}, drops: { "ip-short": 1 }, log: {} };
+    return { stack: { segmentsIn: 3 }, device: {}, events: {}, transitions: {}, closed: {}, rules: { "ip-short": 1 }, log: {} };
   }
   options(): readonly OptionRow[] {
     return Object.keys(OPTIONS).map((name) => this.#row(name as keyof TcpOptions));

@@ -122,7 +122,7 @@ describe("the routes", () => {
 
   test("counters and metrics", async () => {
     const client = await start();
-    expect(await client.get("/v1/counters")).toMatchObject({ drops: { "ip-short": 1 } });
+    expect(await client.get("/v1/counters")).toMatchObject({ rules: { "ip-short": 1 } });
     expect(await client.get("/metrics")).toContain("x 1");
     await expect(client.get("/v1/nothing")).rejects.toThrow("no route");
   });

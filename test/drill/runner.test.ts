@@ -111,6 +111,16 @@ describe("timestamps", () => {
 });
 
 describe("calls", () => {
+  test("what nobody accepts fills the backlog of listen(), one more than it says, as with Linux; then SYNs are dropped", () => {
+    const halfOpen = (backlog: number, n: number): string =>
+      verdict(
+        `${ESTABLISHED.replace("listen(3, 1)", `listen(3, ${backlog})`).replace(/\+0 accept.*\n/, "")}+.01 < 9001 > 8080 S 0:0(0) win 9 <mss 1000>\n+.01 \`sockstat | grep -c SYN_RECEIVED | grep ${n}\``,
+      );
+    expect(halfOpen(0, 0)).toBe("PASS");
+    expect(halfOpen(1, 1)).toBe("PASS");
+    expect(halfOpen(-1, 1)).toBe("PASS");
+    expect(halfOpen(0, 1)).toContain("would not succeed");
+  });
   test.each([
     ["+0 write(4, ..., 10) = 11", "returned another value"],
     ["+0 read(4, ..., 10) = 10", "would block"],

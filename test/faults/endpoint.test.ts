@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FAILINGS, formatBehaviour, parseBehaviour, SERVICES } from "../../src/faults/behaviours.js";
-import { Endpoint } from "../../src/faults/endpoint.js";
+import { Endpoint, serveBehaviour } from "../../src/faults/endpoint.js";
 import { FaultSpecError } from "../../src/faults/words.js";
 import type { Connection } from "../../src/tcp/connection.js";
 
@@ -198,6 +198,48 @@ describe("other services", () => {
     expect(c.pass(2000).readable).toBe(0);
     expect(c.timers).toBe(0);
   });
+  test("never-accept hears nothing, says nothing and closes nothing; accepted later, it does all of it", () => {
+    let b = parseBehaviour("chargen never-accept backlog 2");
+    let waiting = 0,
+      accept: ((conn: Connection) => unknown) | undefined;
+    const listener = {
+      close() {},
+      get waiting() {
+        return waiting;
+      },
+      set waiting(n) {
+        waiting = n;
+      },
+    };
+    let asked: unknown;
+    const service = serveBehaviour(
+      {
+        listen(where, a) {
+          asked = where;
+          accept = a;
+          return listener;
+        },
+      },
+      80,
+      b,
+      { now: () => 0, at: () => () => {} },
+    );
+    expect(asked).toMatchObject({ port: 80, backlog: 2 });
+    const conns = [new Fake("silent"), new Fake("silent")];
+    for (const c of conns) {
+      const endpoint = accept?.(c as unknown as Connection) as Endpoint;
+      endpoint.established();
+      c.hear("hello");
+      endpoint.readable();
+      endpoint.ended();
+      expect([c.said, c.calls]).toEqual(["", []]);
+    }
+    expect(waiting).toBe(2);
+    b = parseBehaviour("chargen");
+    service.behaviour = b;
+    expect(waiting).toBe(0);
+    for (const c of conns) expect(c.said.length).toBe(1 << 20);
+  });
   test("timers end with the connection", () => {
     const c = new Fake("http wait 1h idle 1h").hear(GET);
     c.endpoint.closed(c as unknown as Connection, "reset");
@@ -217,6 +259,8 @@ describe("the words", () => {
       "fin request 2",
       "abort body 100",
       "stall after 7",
+      "never-accept",
+      "backlog 4",
       "never-read",
       "read 9B/s",
       "never-close",

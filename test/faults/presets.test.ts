@@ -26,7 +26,7 @@ test("starting it listens on each port with a behaviour, and names the faults af
     {
       listen: ({ port }) => {
         listened.push(port);
-        return { close() {} };
+        return { close() {}, waiting: 0 };
       },
     },
     w.faults,

@@ -59,12 +59,12 @@ test.skipIf(netnsMissing("curl"))(
       const result = JSON.parse(said.trim().split("\n").at(-1) ?? "") as { out: number; came: number; same: boolean };
       expect(result).toMatchObject({ came: result.out, same: true });
       expect(result.out).toBeGreaterThan(1_000_000);
-      const { stack, device, drops } = JSON.parse(
+      const { stack, device, rules } = JSON.parse(
         await ns.must("curl", ["-sS", "--unix-socket", daemon.control, "http://localhost/v1/counters"]),
       ) as CountersAnswer;
       // They did arrive, and were answered by at most two challenge ACKs a second (invalidAckInterval).
       expect(device["rxFrames"]).toBeGreaterThan(4 * COUNT * 0.8);
-      expect(drops["5961-4.2"]).toBeGreaterThan(0);
+      expect(rules["5961-4.2"]).toBeGreaterThan(0);
       expect(stack["challengeAcks"]).toBeGreaterThan(0);
       expect(stack["challengeAcks"]).toBeLessThanOrEqual(2 * seconds + 2);
       expect(daemon.lines.filter((l) => l.event === "closed").map((l) => l.by)).toEqual(["peer"]);
@@ -76,7 +76,7 @@ test.skipIf(netnsMissing("curl"))(
             ...result,
             rxFrames: device["rxFrames"],
             challengeAcks: stack["challengeAcks"],
-            drops,
+            rules,
           }),
         );
       await daemon.stop();

@@ -70,6 +70,14 @@ const ROWS: Readonly<Record<string, Row>> = {
     others: { node: /EHOSTUNREACH/, fetch: /EHOSTUNREACH/, undici: /EHOSTUNREACH/, python: /OSError/ },
   },
 
+  // Who comes first is taken into the queue, everybody else finds it full.
+  "never-accept": {
+    exit: 28,
+    says: /\(28\) (Connection timed out|Operation timed out after \d+ milliseconds with 0 bytes)/,
+    ss: /^(ESTAB|SYN-SENT) /,
+    others: TIMEOUT,
+  },
+
   // The RST is on its way when the client learns that it is connected: either may reach the application first.
   "reset-at-once": {
     exit: [56, 7],

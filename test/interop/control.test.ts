@@ -1,5 +1,6 @@
 /** The operator's tools against a real daemon with real clients of the kernel. */
 import { describe, expect, test } from "vitest";
+import type { CountersAnswer } from "../../src/control/contract.js";
 import { MAIN, serveIn } from "../support/daemon.js";
 import { inNetns, netnsMissing } from "../support/netns.js";
 
@@ -41,6 +42,23 @@ describe.skipIf(netnsMissing("curl", "nc", "ss"))("the operator's tools", () => 
       expect((await ns.must("sh", ["-c", shell, "sh", process.execPath, MAIN, daemon.control])).trim()).toBe("3");
       expect((await daemon.cli("ss", ["-tnH", "state", "syn-recv"])).stdout.trim().split("\n")).toHaveLength(3);
       expect((await daemon.cli("ss", ["-s"])).stdout).toMatch(/^syn backlog +3 +1024 +0$/m);
+      for (const c of clients) c.kill();
+      await daemon.stop();
+    }));
+
+  test("an application that does not accept: Recv-Q of its listener grows to Send-Q, and ss -s, counters and log say what was dropped", () =>
+    inNetns(async (ns) => {
+      const daemon = await serveIn(ns, ["--behave", "9000:echo never-accept backlog 2"]);
+      const clients = [1, 2].map(() => ns.spawn("nc", ["10.77.0.2", "9000"]));
+      for (const conn of [1, 2]) await daemon.event("transition", { to: "ESTABLISHED", conn });
+      clients.push(ns.spawn("nc", ["10.77.0.2", "9000"]));
+      expect(await daemon.event("limit")).toMatchObject({ limit: "acceptBacklog", value: 2 });
+      expect((await daemon.cli("ss", ["-tlnH", "sport", "=", ":9000"])).stdout).toMatch(/^LISTEN +2 +2 +0\.0\.0\.0:9000 /);
+      expect((await daemon.cli("ss", ["-tnH", "state", "established"])).stdout.trim().split("\n")).toHaveLength(2);
+      expect((await daemon.cli("ss", ["-s"])).stdout).toMatch(/^accept backlog +2 +511 +[1-9]\d*$/m);
+      const { stack, rules } = JSON.parse(await ns.must("curl", ["-sS", "--unix-socket", daemon.control, "http://localhost/v1/counters"])) as CountersAnswer;
+      expect(stack["listenOverflows"]).toBeGreaterThan(0);
+      expect(rules["accept-backlog"]).toBe(stack["listenOverflows"]);
       for (const c of clients) c.kill();
       await daemon.stop();
     }));

@@ -101,9 +101,9 @@ test.skipIf(missing)("the clock of the host jumps a day ahead and back: no timer
         .toBeGreaterThan(0);
     }
     expect(await download).toMatchObject({ code: 0, stdout: "16000000" });
-    const { stack, drops } = await ask<CountersAnswer>(ns, daemon, "/v1/counters");
+    const { stack, rules } = await ask<CountersAnswer>(ns, daemon, "/v1/counters");
     expect(stack).toMatchObject({ keepAliveProbes: 0, timeWait: 1 });
-    expect(drops["limit-idle"] ?? 0).toBe(0);
+    expect(rules["limit-idle"] ?? 0).toBe(0);
     expect(await daemon.stop()).toMatchObject({ code: 0 });
   }),
 );

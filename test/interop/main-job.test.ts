@@ -261,10 +261,10 @@ describeUnless(enterMissing("curl"), "nonsense from the wire", () => {
         expect(await ns.must("curl", ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://10.77.0.2/"])).toBe("200");
         // Frames of a host that is not ours or wrong below TCP are counted by the rule that dropped them, not logged one by one.
         const counted = JSON.parse(await ns.must("curl", ["-sS", "--unix-socket", daemon.control, "http://localhost/v1/counters"])) as {
-          drops: Record<string, number>;
+          rules: Record<string, number>;
         };
         const reasons = ["ip-short", "ip-version", "791-total-length", "1122-3.2.1.2", "9293-MUST-3", "9293-3.1-data-offset", "9293-MUST-7"];
-        expect(reasons.filter((reason) => (counted.drops[reason] ?? 0) === 0)).toEqual([]);
+        expect(reasons.filter((reason) => (counted.rules[reason] ?? 0) === 0)).toEqual([]);
         expect(daemon.child.exitCode).toBeNull();
         expect(daemon.noise).toEqual([]);
         expect(daemon.stderr).toBe("");

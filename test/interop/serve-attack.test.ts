@@ -73,8 +73,8 @@ describe.skipIf(netnsMissing("curl", "nc"))("under attack", () => {
       const daemon = await serveIn(ns);
       const { sent } = await flood(ns, "syn", "--port", "81", "--seconds", "2");
       await ns.must("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2/"]);
-      const { stack, drops } = await ask<CountersAnswer>(ns, daemon, "/v1/counters");
-      expect(drops["9293-3.10.7.1"]).toBeGreaterThan(Math.min(sent, 10_000) / 2);
+      const { stack, rules } = await ask<CountersAnswer>(ns, daemon, "/v1/counters");
+      expect(rules["9293-3.10.7.1"]).toBeGreaterThan(Math.min(sent, 10_000) / 2);
       expect(stack["resetsOut"]).toBeLessThanOrEqual(40_000);
       expect(daemon.lines.filter((l) => l.event === "refused").length).toBeLessThanOrEqual(500);
       await daemon.stop();

@@ -240,6 +240,31 @@ describe("writing by reference", () => {
 });
 
 describe("listening", () => {
+  test("a for-await loop that is slow fills the backlog; SYNs beyond it wait with the peer until it takes one", async () => {
+    const listener = server.listen({ port: 0, host: OURS, backlog: 2 });
+    const port = await listening(listener);
+    const loop = listener[Symbol.asyncIterator]();
+    const first = loop.next();
+    const dial = (): Socket => client.net.connect({ host: OURS, port });
+    const connected = async (n: number): Promise<void> => {
+      for (let i = 0; i < n; i++) await once(dial(), "connect");
+    };
+    await connected(1);
+    const taken = (await first).value as Socket;
+    await connected(2);
+    const overflows = server.stack.counters.listenOverflows;
+    const late = dial();
+    await until(() => server.stack.counters.listenOverflows > overflows);
+    expect([...server.stack.listeners()].find((l) => l.port === port)).toMatchObject({ waiting: 2, backlog: 2 });
+    expect(late.connecting).toBe(true);
+    const next = (await loop.next()).value as Socket;
+    // Its SYN comes again after a second, and finds room.
+    await until(() => [...server.stack.listeners()].some((l) => l.port === port && l.waiting === 2));
+    for (const s of [taken, next]) s.destroy();
+    await loop.return();
+    listener.close();
+  });
+
   test("any port and any address of a prefix; a port with a listener of its own keeps it", async () => {
     const { a, b } = createPair({ schedule: setImmediate });
     using one = createStack({ device: a, addresses: ["10.1.0.1"] });

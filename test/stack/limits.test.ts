@@ -9,10 +9,11 @@ import type { Connection } from "../../src/tcp/connection.js";
 import type { TcpEvent } from "../../src/tcp/events.js";
 import { PAGE } from "../../src/tcp/pages.js";
 import type { ConnectionUser } from "../../src/tcp/user.js";
-import { parseAddress } from "../../src/wire/ipv4.js";
+import { fold, sumHeader } from "../../src/wire/checksum.js";
+import { emitIpv4, IPV4_HEADER, parseAddress, PROTOCOL_ICMP, PROTOCOL_TCP, writeUint16 } from "../../src/wire/ipv4.js";
 import { ACK, FIN, RST, SYN } from "../../src/wire/segment.js";
 import { plainMemory } from "../../src/wire/wasm-memory.js";
-import { type Fields, RawPeer, segment } from "../support/raw.js";
+import { type Fields, PEER, RawPeer, segment, US } from "../support/raw.js";
 
 const NOBODY: ConnectionUser = { established() {}, readable() {}, writable() {}, ended() {}, closed() {} };
 
@@ -46,6 +47,17 @@ class Siege extends RawPeer {
   closedBy(): string[] {
     return this.events.filter((e) => e.kind === "closed").map((e) => e.by);
   }
+}
+/** A datagram of any protocol, or the first fragment of one. */
+function datagram(protocol: number, payload: Uint8Array, fragment?: { id: number; more: boolean }): Uint8Array {
+  const b = new Uint8Array(IPV4_HEADER + payload.length);
+  emitIpv4(b, 0, b.length, 0, 64, protocol, PEER, US);
+  b.set(payload, IPV4_HEADER);
+  writeUint16(b, 4, fragment?.id ?? 0);
+  writeUint16(b, 6, fragment?.more === true ? 0x2000 : 0);
+  writeUint16(b, 10, 0);
+  writeUint16(b, 10, ~fold(sumHeader(b, 0, IPV4_HEADER, 0)));
+  return b;
 }
 const from = (i: number): Partial<Fields> => ({ from: (parseAddress("10.0.1.0") as number) + (i >> 14), sourcePort: 1_024 + (i & 16_383) });
 
@@ -111,16 +123,80 @@ describe("how many", () => {
     }
   });
 
-  test("a listener that takes nothing: SYNs wait with the peer, with a line a second", () => {
-    const s = new Siege();
+  test("an application that accepts nothing: its backlog fills, then SYNs are dropped, with a line a second", () => {
+    for (const synCookies of ["auto", "always"] as const) {
+      const s = new Siege({ limits: { acceptBacklog: 3 }, synCookies });
+      const [listener] = [...s.stack.listeners()];
+      if (listener === undefined) throw new Error("nobody listens");
+      s.user = {
+        ...NOBODY,
+        established() {
+          listener.waiting++;
+        },
+      };
+      for (let i = 0; i < 3; i++) expect(s.open(from(i))).toBeDefined();
+      for (let i = 3; i < 100; i++) expect(s.open(from(i))).toBeUndefined();
+      expect(s.stack.counters).toMatchObject({ connections: 3, halfOpen: 0, listenOverflows: 97, synBacklogOverflows: 0 });
+      expect(s.dropped("accept-backlog")).toBe(97);
+      expect(s.limits("acceptBacklog").map(({ value, shed }) => ({ value, shed }))).toEqual([{ value: 3, shed: 1 }]);
+      listener.waiting--;
+      expect(s.open(from(100))).toBeDefined();
+    }
+  });
+
+  test("accept backlog: the last ACK of a handshake that finds it full is as good as lost; the SYN,ACK comes again, and text tries again", () => {
+    const s = new Siege({ limits: { acceptBacklog: 1 } });
     const [listener] = [...s.stack.listeners()];
-    (listener as { paused: boolean }).paused = true;
-    for (let i = 0; i < 100; i++) expect(s.open(from(i))).toBeUndefined();
-    expect(s.stack.counters.connections).toBe(0);
-    expect(s.dropped("accept-backlog")).toBe(100);
-    expect(s.limits("acceptBacklog")).toHaveLength(1);
-    (listener as { paused: boolean }).paused = false;
-    expect(s.open(from(1))).toBeDefined();
+    if (listener === undefined) throw new Error("nobody listens");
+    const handshakes = [0, 1].map((i) => {
+      s.inject(segment({ ctl: SYN, seq: 1_000, mss: 1_460, ...from(i) }));
+      return { ...from(i), ctl: ACK, seq: 1_001, ack: (s.sent()[0]?.seg.sequence ?? 0) + 1 };
+    });
+    s.inject(segment(handshakes[0] as Fields));
+    listener.waiting = 1;
+    s.inject(segment(handshakes[1] as Fields), segment({ ...(handshakes[1] as Fields), text: Buffer.from("hello") }));
+    expect([...s.stack.connections()].map((c) => c.state)).toEqual(["ESTABLISHED", "SYN-RECEIVED"]);
+    expect(s.stack.counters).toMatchObject({ halfOpen: 1, listenOverflows: 2 });
+    expect(s.sent()).toEqual([]);
+    s.pass(1_000);
+    expect(s.sent().map((x) => x.seg.ctl)).toEqual([SYN | ACK]);
+    listener.waiting = 0;
+    s.inject(segment({ ...(handshakes[1] as Fields), text: Buffer.from("hello") }));
+    expect(s.accepted.map((c) => [c.state, c.readable])).toEqual([
+      ["ESTABLISHED", 0],
+      ["ESTABLISHED", 5],
+    ]);
+    expect(s.stack.counters).toMatchObject({ halfOpen: 0, listenOverflows: 2 });
+  });
+
+  test("abortOnOverflow: it is answered by RST instead", () => {
+    const s = new Siege({ limits: { acceptBacklog: 1 }, options: { abortOnOverflow: true } });
+    const [listener] = [...s.stack.listeners()];
+    if (listener === undefined) throw new Error("nobody listens");
+    s.inject(segment({ ctl: SYN, seq: 1_000, mss: 1_460 }));
+    const [synAck] = s.sent();
+    listener.waiting = 1;
+    s.inject(segment({ ctl: ACK, seq: 1_001, ack: (synAck?.seg.sequence ?? 0) + 1 }));
+    expect(s.sent().map((x) => x.seg.ctl & RST)).toEqual([RST]);
+    expect(s.stack.counters).toMatchObject({ connections: 0, halfOpen: 0, listenOverflows: 1 });
+    expect(s.closedBy()).toEqual(["limit"]);
+    expect(s.accepted).toEqual([]);
+  });
+
+  test("accept backlog: a cookie that finds it full makes no connection and is not refused", () => {
+    const s = new Siege({ limits: { acceptBacklog: 1 }, synCookies: "always" });
+    const [listener] = [...s.stack.listeners()];
+    if (listener === undefined) throw new Error("nobody listens");
+    s.inject(segment({ ctl: SYN, seq: 1_000, mss: 1_460 }));
+    const [synAck] = s.sent();
+    const ack: Fields = { ctl: ACK, seq: 1_001, ack: (synAck?.seg.sequence ?? 0) + 1, text: Buffer.from("x") };
+    listener.waiting = 1;
+    s.inject(segment(ack));
+    expect(s.sent()).toEqual([]);
+    expect(s.stack.counters).toMatchObject({ connections: 0, listenOverflows: 1 });
+    listener.waiting = 0;
+    s.inject(segment(ack));
+    expect(s.accepted.map((c) => c.readable)).toEqual([1]);
   });
 
   test("TIME-WAIT: the oldest goes, and none is left above the limit", () => {
@@ -172,6 +248,34 @@ describe("how many", () => {
     s.pass(1_000);
     s.inject(segment({ ctl: SYN, port: 81 }), segment({ ctl: RST, seq: (at?.seq ?? 0) + 7 }));
     expect(s.sent().map((x) => x.seg.ctl)).toEqual([RST | ACK, ACK]);
+  });
+
+  test("ICMP errors: no more a second than icmpRate, and a line a second says how many were not sent", () => {
+    const s = new Siege({ limits: { icmpRate: 5 } });
+    const unknown = datagram(200, new Uint8Array(8));
+    for (let i = 0; i < 100; i++) s.inject(unknown);
+    expect(s.sent().map((x) => x.ip.protocol)).toEqual(Array.from({ length: 5 }, () => PROTOCOL_ICMP));
+    expect(s.stack.counters.icmpLimited).toBe(95);
+    expect(s.limits("icmpRate").map(({ value, shed }) => ({ value, shed }))).toEqual([{ value: 5, shed: 1 }]);
+    s.pass(1_000);
+    for (let i = 0; i < 6; i++) s.inject(unknown);
+    expect(s.limits("icmpRate").map((l) => l.shed)).toEqual([1, 95]);
+  });
+
+  test("fragments: the oldest datagram goes, what waits stays below maxFragments, and a line a second says so", () => {
+    const s = new Siege({ limits: { maxFragments: 20_000 } });
+    const first = (id: number): Uint8Array => datagram(PROTOCOL_TCP, new Uint8Array(1_000), { id, more: true });
+    for (let id = 1; id <= 200; id++) s.inject(first(id));
+    expect(s.stack.counters.fragmentOctets).toBeGreaterThan(0);
+    expect(s.stack.counters.fragmentOctets).toBeLessThanOrEqual(20_000);
+    const [told, ...more] = s.limits("maxFragments");
+    expect(told?.value).toBe(20_000);
+    expect(s.stack.counters.fragmentsShed).toBeGreaterThan(100);
+    expect(more).toEqual([]);
+    s.pass(1_000);
+    s.inject(first(201));
+    expect(s.limits("maxFragments")).toHaveLength(2);
+    expect(s.limits("maxFragments")[1]?.shed).toBeGreaterThan(100);
   });
 
   test("every limit has bounds within which the default lies, and says why", () => {
