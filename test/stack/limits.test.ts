@@ -273,7 +273,7 @@ describe("how many", () => {
     expect(s.stack.counters.fragmentsShed).toBeGreaterThan(100);
     expect(more).toEqual([]);
     s.pass(1_000);
-    s.inject(first(201));
+    for (let id = 201; id <= 220; id++) s.inject(first(id));
     expect(s.limits("maxFragments")).toHaveLength(2);
     expect(s.limits("maxFragments")[1]?.shed).toBeGreaterThan(100);
   });
