@@ -10,7 +10,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { drill } from "../src/drill/drill.js";
-import { readMutation } from "./mutation/result.js";
+import { formatScore, readMutation } from "./mutation/result.js";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const ID = /\b(\d{3,4}):([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)/g;
@@ -195,7 +195,8 @@ if (args.includes("--json")) {
       rfcs: Object.fromEntries(counts),
       appendixB,
       events,
-      mutation: mutation === undefined ? null : { killed: mutation.killed, survived: mutation.survived, stale: mutation.stale },
+      mutation:
+        mutation === undefined ? null : { killed: mutation.killed, survived: mutation.survived, equivalent: mutation.equivalent, stale: mutation.stale },
       failed,
       unknown,
     }),
@@ -226,7 +227,7 @@ if (args.includes("--json")) {
   console.log(
     mutation === undefined
       ? "mutation: not run yet (npm run mutation)"
-      : `mutation: ${mutation.killed} of ${mutation.killed + mutation.survived} rules removed were noticed, ${((100 * mutation.killed) / (mutation.killed + mutation.survived)).toFixed(1)} %${mutation.stale ? " (stale: the sources or tests have changed since; npm run mutation)" : ""}`,
+      : `mutation: of the rules removed, ${formatScore(mutation.killed, mutation.survived, mutation.equivalent)}${mutation.stale ? " (stale: the sources have changed since; npm run mutation)" : ""}`,
   );
 }
 for (const line of [...failed.map((f) => `FAILED ${f}`), ...unknown.map((u) => `UNKNOWN ${u}`)]) console.error(line);

@@ -41,6 +41,14 @@ const addGroup = (name: string, body: Body): void => {
 };
 export const describe: Define = Object.assign(addGroup, { each: each(addGroup), skip: () => {} });
 
+/** What stands for a value in an expectation. */
+class Like {
+  readonly matches: (got: unknown) => boolean;
+  constructor(matches: (got: unknown) => boolean) {
+    this.matches = matches;
+  }
+}
+
 /** Objects compare by what they hold; `undefined` properties do not count, as with toEqual. */
 function plain(x: unknown): unknown {
   if (Array.isArray(x)) return x.map(plain);
@@ -54,7 +62,15 @@ function plain(x: unknown): unknown {
   }
   return Object.is(x, -0) ? 0 : x;
 }
+/** A `Like` may stand anywhere in `wanted`. */
+const equal = (got: unknown, wanted: unknown): boolean => {
+  if (wanted instanceof Like) return wanted.matches(got);
+  if (Array.isArray(wanted) && wanted.some((x) => x instanceof Like))
+    return Array.isArray(got) && got.length === wanted.length && wanted.every((x, i) => equal(got[i], x));
+  return isDeepStrictEqual(plain(got), plain(wanted));
+};
 const matches = (got: unknown, wanted: unknown): boolean => {
+  if (wanted instanceof Like) return wanted.matches(got);
   if (wanted !== null && typeof wanted === "object" && !Array.isArray(wanted) && got !== null && typeof got === "object") {
     return Object.entries(wanted).every(([k, v]) => matches((got as Record<string, unknown>)[k], v));
   }
@@ -72,12 +88,12 @@ const caught = (run: unknown): Error | undefined => {
 
 const MATCHERS: Readonly<Record<string, (got: never, wanted: never, more: never) => boolean>> = {
   toBe: (a, b) => Object.is(a, b),
-  toEqual: (a, b) => isDeepStrictEqual(plain(a), plain(b)),
-  toStrictEqual: (a, b) => isDeepStrictEqual(plain(a), plain(b)),
+  toEqual: equal,
+  toStrictEqual: equal,
   toMatchObject: matches,
   toHaveLength: (a: { length: number }, n) => a.length === n,
   toContain: (a: readonly unknown[] | string, x) => a.includes(x),
-  toContainEqual: (a: readonly unknown[], x) => a.some((y) => isDeepStrictEqual(plain(y), plain(x))),
+  toContainEqual: (a: readonly unknown[], x) => a.some((y) => equal(y, x)),
   toBeGreaterThan: (a: number, b: number) => a > b,
   toBeGreaterThanOrEqual: (a: number, b: number) => a >= b,
   toBeLessThan: (a: number, b: number) => a < b,
@@ -90,13 +106,18 @@ const MATCHERS: Readonly<Record<string, (got: never, wanted: never, more: never)
   toBeFalsy: (a) => !a,
   toBeInstanceOf: (a: unknown, b: new () => unknown) => a instanceof b,
   toMatch: (a: string, b: RegExp | string) => (typeof b === "string" ? a.includes(b) : b.test(a)),
-  toThrow: (run, wanted: RegExp | string | undefined) => {
+  toThrow: (run, wanted: RegExp | string | Like | undefined) => {
     const e = caught(run);
+    if (wanted instanceof Like) return e !== undefined && wanted.matches(e);
     return e !== undefined && (wanted === undefined || (typeof wanted === "string" ? e.message.includes(wanted) : wanted.test(e.message)));
   },
 };
 type Matchers = Readonly<Record<string, (wanted?: unknown, more?: unknown) => void>>;
-export function expect(got: unknown, say = ""): Matchers & { readonly not: Matchers } {
+interface Expect {
+  (got: unknown, say?: string): Matchers & { readonly not: Matchers };
+  objectContaining(wanted: object): Like;
+}
+const expectThat = (got: unknown, say = ""): Matchers & { readonly not: Matchers } => {
   const make = (wantsTrue: boolean): Matchers =>
     Object.fromEntries(
       Object.entries(MATCHERS).map(([name, matcher]) => [
@@ -108,4 +129,7 @@ export function expect(got: unknown, say = ""): Matchers & { readonly not: Match
     );
   const yes = make(true);
   return Object.defineProperty(yes, "not", { get: () => make(false) }) as Matchers & { readonly not: Matchers };
-}
+};
+export const expect: Expect = Object.assign(expectThat, {
+  objectContaining: (wanted: object) => new Like((got) => matches(got, wanted)),
+});

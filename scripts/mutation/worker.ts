@@ -1,14 +1,40 @@
 /**
- * Runs in the instrumented copy: first each test alone, noting which mutants it comes by; then for each mutant the tests that
- * do, until one fails. Tells what it does line by line, so that whoever started it knows which mutant hung it.
+ * Runs in the instrumented copy. `survey` runs each test alone and notes what it costs and which mutants it comes by; `run`
+ * takes, for each mutant, the tests that do until one fails. Tells what it does line by line, so that whoever started it
+ * knows which mutant hung it.
  */
-import { readdirSync, readFileSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Test, tests } from "./shim.js";
 
-const [root = "", mode = "", only = "", ...ids] = process.argv.slice(2);
-function say(o: object): void {
+/** What a worker is to do, in the copy's job-N.json. */
+export interface Job {
+  readonly root: string;
+  readonly mode: "survey" | "run";
+  /** Names of test files, any part of; all if empty. */
+  readonly only: readonly string[];
+  /** Processor time that one mutant gets, seconds. */
+  readonly budget: number;
+  /** The mutants, and the test that noticed each the last time. */
+  readonly mutants: readonly { readonly id: number; readonly killer?: string }[];
+}
+/** What it says, a line each. */
+export interface Told {
+  readonly begin?: number;
+  readonly id?: number;
+  readonly killed?: boolean;
+  readonly by?: string;
+  /** Tests that have looked, of those that come by. */
+  readonly looked?: number;
+  readonly covering?: number;
+  readonly broken?: string;
+  readonly why?: string;
+}
+
+const job = JSON.parse(readFileSync(process.argv[2] as string, "utf8")) as Job;
+const { root } = job;
+function say(o: Told): void {
   const line = Buffer.from(`${JSON.stringify(o)}\n`);
   for (let at = 0; at < line.length; ) {
     try {
@@ -31,11 +57,6 @@ let seen: Set<number> | undefined;
   seen?.add(id);
   return id === active;
 };
-
-/** Decisions that a test comes by at most; it would take seconds. */
-const LONG = 3_000_000;
-/** Processor time that one mutant gets, seconds. Tests that noticed something nearby look first, then all in a fixed disorder. */
-const BUDGET = 2.5;
 const processor = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
@@ -43,13 +64,14 @@ const processor = (): number => {
 
 const files = (dir: string): string[] =>
   readdirSync(dir, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]));
+const isWanted = (file: string): boolean => job.only.length === 0 || job.only.some((part) => file.includes(part));
 (globalThis as unknown as { __seq: unknown }).__seq = await import(pathToFileURL(join(root, "src/tcp/seq.ts")).href);
 for (const file of files(join(root, "test"))
-  .filter((f) => f.endsWith(".test.ts") && f.includes(only))
+  .filter((f) => f.endsWith(".test.ts") && isWanted(f))
   .sort())
   await import(pathToFileURL(file).href);
 const { drill } = (await import(pathToFileURL(join(root, "src/drill/drill.ts")).href)) as { drill: (name: string, source: string) => { result: string } };
-for (const file of only === "" ? files(join(root, "test/drill/scripts")).sort() : []) {
+for (const file of files(join(root, "test/drill/scripts")).filter(isWanted).sort()) {
   const source = readFileSync(file, "utf8");
   tests.push({
     name: file.slice(root.length + 1),
@@ -70,62 +92,81 @@ async function failure(t: Test): Promise<string | undefined> {
   }
 }
 
+/** What the survey notes of a test, for all workers: by its place among the tests. */
+interface Noted {
+  readonly test: number;
+  /** Processor time, seconds. */
+  readonly cost: number;
+  /** Mutants passed. */
+  readonly hits: number;
+  /** A bit for each mutant. */
+  readonly seen: string;
+}
+const SURVEY = join(root, "survey.json");
+
+async function survey(): Promise<void> {
+  const noted: Noted[] = [];
+  for (const [i, test] of tests.entries()) {
+    seen = new Set();
+    const begin = processor(),
+      wrong = await failure(test),
+      cost = processor() - begin;
+    if (wrong !== undefined) {
+      say({ broken: test.name, why: wrong });
+      continue;
+    }
+    const bits = Buffer.alloc((Math.max(0, ...seen) >> 3) + 1);
+    for (const id of seen) bits[id >> 3] = (bits[id >> 3] as number) | (1 << (id & 7));
+    noted.push({ test: i, cost, hits, seen: bits.toString("base64") });
+  }
+  writeFileSync(SURVEY, JSON.stringify(noted));
+}
+
 interface Known {
   readonly test: Test;
   readonly hits: number;
-  readonly seen: ReadonlySet<number>;
+  readonly seen: Buffer;
 }
-const known: Known[] = [];
-for (const test of tests) {
-  seen = new Set();
-  limit = LONG;
-  const wrong = await failure(test);
-  // A long one would be run for nearly every mutant; the short ones must do without it.
-  if (hits > LONG) continue;
-  if (wrong !== undefined) say({ broken: test.name, why: wrong });
-  else known.push({ test, hits, seen });
-}
-seen = undefined;
-limit = Infinity;
-const disorder = (text: string): number => {
-  let h = 0;
-  for (const c of text) h = Math.imul(h ^ c.charCodeAt(0), 0x9e3779b1);
-  return h;
-};
-known.sort((a, b) => disorder(a.test.name) - disorder(b.test.name));
-/** Newest first. */
-const lately: Known[] = [];
-if (mode === "count") say({ tests: known.length, reached: [...new Set(known.flatMap((k) => [...k.seen]))] });
-else {
-  for (const text of ids) {
-    const id = Number(text);
+
+async function run(): Promise<void> {
+  const noted = JSON.parse(readFileSync(SURVEY, "utf8")) as Noted[];
+  // The cheap ones first: hundreds of them look in the time of one that moves megabytes.
+  const known: Known[] = noted.sort((a, b) => a.cost - b.cost).map((n) => ({ test: tests[n.test] as Test, hits: n.hits, seen: Buffer.from(n.seen, "base64") }));
+  const byName = new Map(known.map((k) => [k.test.name, k]));
+  /** Who noticed something nearby, newest first. */
+  const lately: Known[] = [];
+  for (const { id, killer } of job.mutants) {
     say({ begin: id });
+    const first = byName.get(killer ?? "");
+    const candidates = [...new Set([...(first === undefined ? [] : [first]), ...lately, ...known])].filter(
+      (k) => (((k.seen[id >> 3] ?? 0) >> (id & 7)) & 1) === 1,
+    );
     let by: string | undefined,
-      covering = 0;
+      looked = 0;
     const begin = processor();
-    for (const k of new Set([...lately, ...known])) {
-      if (!k.seen.has(id)) continue;
-      if (processor() - begin > BUDGET) break;
-      covering++;
+    for (const k of candidates) {
+      if (processor() - begin > job.budget) break;
+      looked++;
       active = id;
-      limit = 20 * k.hits + 20_000;
+      limit = k.hits > 1_000_000 ? 4 * k.hits : 20 * k.hits + 20_000;
       const wrong = await failure(k.test);
       active = -1;
       limit = Infinity;
       if (wrong === undefined) continue;
+      by = k.test.name;
       // What a mutant leaves behind in shared state must not look like the next one's doing.
       if ((await failure(k.test)) !== undefined) {
-        say({ id, killed: true, by: k.test.name, poisoned: true });
-        process.exit(0);
+        say({ id, killed: true, by, looked, covering: candidates.length });
+        return;
       }
-      by = k.test.name;
       if (lately.includes(k)) lately.splice(lately.indexOf(k), 1);
       lately.unshift(k);
       if (lately.length > 20) lately.pop();
       break;
     }
-    say({ id, killed: by !== undefined, by, covering });
+    say({ id, killed: by !== undefined, looked, covering: candidates.length, ...(by !== undefined && { by }) });
   }
 }
-say({ done: true });
+
+await (job.mode === "survey" ? survey() : run());
 process.exit(0);
