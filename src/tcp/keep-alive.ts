@@ -2,9 +2,10 @@
 import type { Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
 import { isSynchronized } from "./state.js";
+import { keepAliveIdleOf } from "./user-timeout.js";
 
 /** Starts or restarts the idle time. */
 export function armKeepAlive(t: Tcb, now: Millis): void {
   if (!t.keepAlive || !isSynchronized(t.state) || t.state === "TIME-WAIT") return t.timers.disarm("keepAlive");
-  t.timers.arm("keepAlive", after(now, t.keepAliveSent > 0 ? t.keepAliveInterval : t.keepAliveIdle));
+  t.timers.arm("keepAlive", after(now, t.keepAliveSent > 0 ? t.keepAliveInterval : keepAliveIdleOf(t)));
 }

@@ -136,6 +136,7 @@ export const OPTIONS = {
   // Path MTU
   pmtuDiscovery: bool(true, "RFC 1191", "lower the MSS when ICMP says that a packet was too big"),
   pmtuProbing: bool(false, "RFC 4821", "find the path MTU without ICMP, after timeouts"),
+  basePmtu: num(1_024, 68, 1_500, "octets", "RFC 4821 §7.2; Linux tcp_base_mss", "where pmtuProbing begins: a packet that nearly every path takes"),
   minPmtu: num(552, 68, 1_500, "octets", "RFC 1191 §3 (68); Linux min_pmtu 552", "ICMP cannot push the MTU below this"),
 
   icmpAbortsOpen: bool(true, "RFC 9293 §3.9.2.2; Linux", "network or host unreachable ends an active open at once; off: it is soft (SHLD-25)"),

@@ -8,7 +8,7 @@ import type { Sent } from "./scoreboard.js";
 import { add, diff, gt, leq, lt, min, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
-import { offerUserTimeout } from "./user-timeout.js";
+import { offerUserTimeout, userTimeoutRoom } from "./user-timeout.js";
 
 /** Filled for each segment; the outlet reads it before the next is made. */
 const header = new SegmentHeader();
@@ -109,7 +109,7 @@ function countRetransmission(t: Tcb, octets: number): void {
 /** Text that each segment carries now: SACK blocks take their room from it (RFC 6691 §2). */
 export function segmentSize(t: Tcb): number {
   const blocks = t.sackOk ? sackBlocks(t) : 0;
-  return blocks === 0 ? t.mss : Math.max(1, t.mss - 4 - 8 * blocks);
+  return blocks === 0 ? t.mss - userTimeoutRoom(t) : Math.max(1, t.mss - 4 - 8 * blocks);
 }
 /** Largest text to hand over at once: a super-segment of whole segments where the device cuts, else one segment. */
 function maxText(t: Tcb): number {
@@ -341,8 +341,6 @@ function sendAcks(t: Tcb, now: Millis): void {
 function sendAck(t: Tcb, now: Millis): void {
   const withFin = t.options.finInAcks && t.finSent && !t.finAcknowledged;
   fill(t, withFin ? add(t.snd.nxt, -1) : t.snd.nxt, withFin ? FIN | ACK : ACK, now);
-  // On a pure ACK, where it takes no room from text.
-  offerUserTimeout(t, header);
   t.env.outlet.segment(t, header, t.snd.nxt, 0, false);
 }
 
@@ -360,6 +358,7 @@ function fill(t: Tcb, sequence: Seq, ctl: number, now: Millis): void {
     t.ts.lastAckSent = t.rcv.nxt;
   }
   if (t.sackOk) fillSack(t);
+  if (t.options.userTimeoutOption) offerUserTimeout(t, header);
   if (t.snd.up !== undefined) {
     if (lt(sequence, t.snd.up)) {
       header.ctl |= URG;

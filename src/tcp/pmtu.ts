@@ -8,8 +8,6 @@ import { diff, geq, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
 
-/** search_low to begin with (§7.2). */
-const LIKELY = 1_024;
 /** IPv4's least MTU (§7.7, RFC 791 §3.1). */
 const LEAST = 68;
 /** The search is over when the range is this small. */
@@ -19,6 +17,10 @@ const ANEW = 600_000;
 /** Timeouts in a row that mean that nothing gets through (§7.7). */
 const FULL_STOP = 2;
 const HEADERS = 40;
+/** Octets of text that a probe has at most, segments (§10.1): three, or what came twice by it would look like loss. */
+const PROBE_MAX = 3;
+/** How much longer than after a probe that failed to wait when a timeout told of it (§7.6.3). */
+const AFTER_TIMEOUT = 5;
 
 export class PathMtuSearch {
   low = 0;
@@ -35,15 +37,16 @@ export class PathMtuSearch {
 
   /** Another timeout: a second one in a row is a black hole (§7.7); later ones halve down to the least that IP promises. */
   timedOut(t: Tcb, now: Millis): void {
+    if (this.probeEnd !== undefined) this.#notBefore = after(now, AFTER_TIMEOUT * headway(t));
     this.#forgetProbe();
     if (t.retransmissions < FULL_STOP || t.snd.pmtu <= LEAST) return;
     if (!this.active) {
       this.active = true;
       this.high = Math.min(t.snd.pmtu, t.snd.peerMss + HEADERS);
-      this.low = Math.min(LIKELY, t.snd.pmtu);
+      this.low = Math.min(t.options.basePmtu, t.snd.pmtu);
     } else if (t.snd.pmtu <= this.low) this.low = Math.max(LEAST, this.low >> 1);
     this.#use(t, this.low);
-    this.#notBefore = after(now, t.rtt.rto);
+    if (this.#notBefore <= now) this.#notBefore = after(now, t.rtt.rto);
     t.env.hit("4821-7.7");
   }
 
@@ -57,11 +60,11 @@ export class PathMtuSearch {
       return 0;
     }
     const mtu = Math.min(this.high, Math.max(this.low + 1, (this.low + this.high + 1) >> 1));
-    const text = mtu - HEADERS - (t.ts.on ? 12 : 0);
+    const text = Math.min(mtu - HEADERS - (t.ts.on ? 12 : 0), PROBE_MAX * t.mss);
     // Enough behind it that its loss is seen by what arrives after it (§7.4).
     const behind = (t.options.dupThresh + 1) * t.mss;
     if (available < text + behind || usable < text + behind || room < text + behind) return 0;
-    this.probeMtu = mtu;
+    this.probeMtu = text + HEADERS + (t.ts.on ? 12 : 0);
     return text;
   }
   sent(start: Seq, end: Seq): void {
@@ -93,8 +96,7 @@ export class PathMtuSearch {
     if (geq(end, first.start)) this.#forgetProbe();
     if (!alone) return false;
     this.high = Math.max(this.low, this.probeMtu - 1);
-    // §4: suppressing the reduction is rate limited.
-    this.#notBefore = after(now, 5 * t.rtt.rto);
+    this.#notBefore = after(now, headway(t));
     t.env.hit("4821-7.6.2");
     return true;
   }
@@ -108,3 +110,6 @@ export class PathMtuSearch {
     setMss(t);
   }
 }
+
+/** §4: the suppressed reductions stay rarer than the losses that congestion control lives with: a round trip for each packet of the window. */
+const headway = (t: Tcb): number => Math.max(t.rtt.rto, (t.rtt.srtt * t.cwnd) / t.mss);

@@ -84,6 +84,8 @@ export interface Status {
   readonly lastAckReceivedMs: number | undefined;
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
+  /** The user timeout that the peer advertised (RFC 5482 §3.1), milliseconds; undefined where it did not. */
+  readonly peerUserTimeout: number | undefined;
   /** The application has let go; the stack finishes alone. */
   readonly orphan: boolean;
 }

@@ -9,7 +9,7 @@ import { TELL_RETRANSMITTING, type Tcb } from "./tcb.js";
 import { after, Millis } from "./time.js";
 import type { TimerName } from "./timers.js";
 import { reset } from "./user-calls.js";
-import { userTimeoutOf } from "./user-timeout.js";
+import { keepAliveIdleOf, userTimeoutOf } from "./user-timeout.js";
 
 /** Runs what is due, in the fixed order of TIMERS. */
 export function timeouts(t: Tcb, now: Millis): void {
@@ -139,9 +139,10 @@ function keepAlive(t: Tcb, now: Millis): void {
   if (!t.board.isEmpty || t.sendQueue.length > 0) return armKeepAlive(t, now);
   // Something came since the timer was armed: only the rest of the idle time is left. From when it came, for what is left
   // of it now may be too little to move the clock, and the timer would be due for ever.
-  const due = t.lastReceivedAt < 0 ? now : after(t.lastReceivedAt as Millis, t.keepAliveIdle);
+  const due = t.lastReceivedAt < 0 ? now : after(t.lastReceivedAt as Millis, keepAliveIdleOf(t));
   if (t.keepAliveSent === 0 && due > now) return t.timers.arm("keepAlive", due);
-  const limit = userTimeoutOf(t);
+  // With the option the idle time alone is longer than the limit (RFC 5482 §4.2): the probes are counted.
+  const limit = t.options.userTimeoutOption ? 0 : userTimeoutOf(t);
   const expired = limit > 0 ? t.keepAliveSent > 0 && quiet >= limit : t.keepAliveSent >= t.keepAliveProbes;
   if (expired) return giveUp(t, "9293-3.8.4", now);
   t.keepAliveSent++;

@@ -240,6 +240,7 @@ export function status(t: Tcb, now: Millis): Status {
     lastAckReceivedMs: since(t.lastAckReceivedAt),
     noDelay: t.noDelay,
     keepAlive: t.keepAlive,
+    peerUserTimeout: t.peerUserTimeout > 0 ? t.peerUserTimeout : undefined,
     orphan: t.orphan,
   };
 }

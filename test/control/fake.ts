@@ -68,6 +68,7 @@ export function connectionRow(over: Partial<ConnectionRow> = {}): ConnectionRow 
     lastAckReceivedMs: 10,
     noDelay: false,
     keepAlive: false,
+    peerUserTimeout: undefined,
     orphan: false,
     service: "http",
     ...over,

@@ -510,7 +510,7 @@ export class Peer implements ConnectionUser {
         blocks.push(`${((s.sackEdges[2 * i] as number) - this.irs) | 0}:${((s.sackEdges[2 * i + 1] as number) - this.irs) | 0}`);
       out.push(`sack ${blocks.join(" ")}`);
     }
-    if (s.userTimeoutMs >= 0) out.push(`uto ${s.userTimeoutMs}`);
+    if (s.userTimeoutMs >= 0) out.push(`uto ${s.userTimeoutMs / 1_000}`);
     return out.join(",");
   }
 

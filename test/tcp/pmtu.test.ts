@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { FilterDevice } from "../../src/device/wrapper.js";
 import type { Connection } from "../../src/tcp/connection.js";
+import type { TcpOptions } from "../../src/tcp/options.js";
+import { type Peer, type Peers, tcp } from "../support/peer.js";
+import { quietly } from "../support/quietly.js";
 import { world } from "../support/world.js";
 
 /** A path that swallows packets above `mtu` and says nothing. */
@@ -84,5 +87,235 @@ describe("packetization layer path MTU discovery [RFC 4821]", () => {
     expect(p.conn.status(p.w.now).pmtu).toBeLessThanOrEqual(1_200);
     p.run(900_000, 10_000);
     expect(p.conn.status(p.w.now).pmtu).toBeGreaterThan(1_480);
+  });
+});
+
+describe("the search, packet by packet [RFC 4821]", () => {
+  const plain = { receiveBuffer: 60_000, quickAcks: 0, windowScaling: false, timestamps: false, congestion: "reno", tailLossProbe: false } as const;
+  const ROUND = 50;
+  const on = (o: Partial<TcpOptions> = {}, syn = "mss 1460,sackOK", mtu = 1_500): Peers =>
+    tcp({ syn, stack: { mtu }, options: { ...plain, pmtuProbing: true, ...o } }).play(
+      `+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n+${ROUND / 1_000} < . 1:1(0) ack 1`,
+    );
+  type Sent = ReturnType<Peer["sent"]>[number];
+  const pmtu = (p: Peer): number => p.conn.status(p.now).pmtu;
+  const mss = (p: Peer): number => p.conn.status(p.now).mss;
+  const edge = (p: Peer): number => p.conn.status(p.now).sndNxt;
+  const acknowledge = (p: Peer, to: number, sack = ""): void => p.batch(`+0 < . 1:1(0) ack ${to}${sack === "" ? "" : ` <sack ${sack}>`}`);
+  /** What went out is lost until the path is taken for smaller, twice RTO at least; then all is acknowledged. */
+  const blackHole = (p: Peer): void => {
+    p.send(3_000);
+    p.turn();
+    quietly(p, 0.7);
+    acknowledge(p, edge(p));
+    // What goes out again in small pieces now.
+    p.sent();
+    acknowledge(p, 3_001);
+  };
+  /** Sends and acknowledges round by round until a packet leaves that is larger than the MSS, or `rounds` are over. */
+  const probe = (p: Peer, rounds = 400): { probe: Sent; sent: Sent[] } | undefined => {
+    for (let i = 0; i < rounds; i++) {
+      p.send(200_000);
+      p.turn();
+      const sent = p.sent(),
+        found = sent.find((s) => s.length > mss(p));
+      if (found !== undefined) return { probe: found, sent };
+      const end = p.now + ROUND;
+      while (p.pass(end)) if (p.now >= end) break;
+      acknowledge(p, edge(p));
+    }
+    return undefined;
+  };
+  /** Writes so much and waits until all of it is acknowledged. @returns what was sent */
+  const piece = (p: Peer, octets: number): Sent[] => {
+    const sent: Sent[] = [];
+    p.send(octets);
+    p.turn();
+    while (p.conn.status(p.now).sendQ > 0) {
+      sent.push(...p.sent());
+      p.pass(p.now + ROUND);
+      acknowledge(p, edge(p));
+    }
+    return sent;
+  };
+  const searching = (o: Partial<TcpOptions> = {}, syn = "mss 1460,sackOK", mtu = 1_500): Peers => on(o, syn, mtu).each(blackHole);
+  const size = (s: Sent | undefined): number => s?.ip.totalLength ?? 0;
+  const must = <T>(x: T | undefined): T => {
+    if (x === undefined) throw new Error("no probe was sent");
+    return x;
+  };
+  /** The probe alone is lost: all that was sent behind it is selectively acknowledged. */
+  const loseProbe = (p: Peer, s: Sent): void => {
+    acknowledge(p, s.seq, `${s.seq + s.length}:${edge(p)}`);
+  };
+  /** A round trip for each packet of the window, at least a retransmission timeout. */
+  const headway = (p: Peer): number => {
+    const s = p.conn.status(p.now);
+    return Math.max(s.rto, ((s.srtt ?? 0) * s.cwnd) / s.mss);
+  };
+  const over = (s: Sent): number => s.seq + s.length;
+
+  test("it begins at 1,024, or where it is told to; other packets are no larger than that [4821:7.2-2 4821:7.1-1 4821:7.7-1]", () => {
+    searching().each((p) => {
+      expect([pmtu(p), mss(p)]).toEqual([1_024, 984]);
+      const { sent } = must(probe(p));
+      for (const s of sent.filter((x) => x.length <= 984)) expect(size(s)).toBeLessThanOrEqual(1_024);
+    });
+    expect(searching({ basePmtu: 800 }).same(pmtu)).toBe(800);
+    // A path that is known to be smaller is where it begins.
+    expect(searching({}, "mss 1460,sackOK", 900).same(pmtu)).toBe(900);
+  });
+  test("a probe lies half way up to what link and peer allow, headers counted; it is text in order, sent once [4821:5.1-1 4821:7.1-2 4821:7.2-1 4821:10.1-1]", () => {
+    const first = (syn: string, mtu: number, o: Partial<TcpOptions> = {}): number => searching(o, syn, mtu).same((p) => size(must(probe(p)).probe));
+    expect(first("mss 1460,sackOK", 1_500)).toBe((1_024 + 1_500) / 2);
+    expect(first("mss 1160,sackOK", 1_500)).toBe((1_024 + 1_200) / 2);
+    expect(first("mss 1460,sackOK", 1_300)).toBe((1_024 + 1_300) / 2);
+    // With timestamps the text is shorter and the packet is the same.
+    expect(first("mss 1460,sackOK,TS", 1_500, { timestamps: true })).toBe((1_024 + 1_500) / 2);
+    searching().each((p) => {
+      const { probe: s, sent } = must(probe(p));
+      const inOrder = sent.map((x) => x.seq);
+      expect(inOrder).toEqual([...inOrder].sort((a, b) => a - b));
+      expect(sent.filter((x) => x.seq < over(s) && x.seq + x.length > s.seq)).toHaveLength(1);
+    });
+  });
+  test("no more than three segments' worth of text [4821:10.1-1]", () => {
+    searching({ basePmtu: 240 }).each((p) => {
+      expect(must(probe(p)).probe.length).toBe(600);
+      acknowledge(p, edge(p));
+      expect(pmtu(p)).toBe(640);
+    });
+  });
+  test("one at a time, not while anything is being repaired, and with enough text and window behind it [4821:7.4-1 4821:7.4-2]", () => {
+    searching().each((p) => {
+      const { probe: s, sent } = must(probe(p));
+      expect(sent.filter((x) => x.length > 984)).toHaveLength(1);
+      expect(sent.filter((x) => x.seq > s.seq).length).toBeGreaterThanOrEqual(4);
+      // It is still out: what is acknowledged before it brings no second one.
+      p.pass(p.now + ROUND);
+      acknowledge(p, s.seq);
+      expect(p.sent().filter((x) => x.length > 984)).toEqual([]);
+    });
+    // Too little text behind it.
+    searching().each((p) => {
+      for (let i = 0; i < 20; i++) for (const x of piece(p, 1_222 + 4 * 984 - 1)) expect(x.length).toBeLessThanOrEqual(984);
+      p.send(1_222 + 4 * 984);
+      p.turn();
+      expect(p.sent().filter((x) => x.length > 984)).toHaveLength(1);
+    });
+    // Too little of the peer's window.
+    searching().each((p) => {
+      for (let i = 0; i < 40; i++) {
+        p.send(20_000);
+        p.turn();
+        expect(p.sent().filter((x) => x.length > 984)).toEqual([]);
+        p.pass(p.now + ROUND);
+        p.batch(`+0 < . 1:1(0) ack ${edge(p)} win ${1_222 + 4 * 984 - 1}`);
+      }
+    });
+    // Nor in recovery: a hole and three segments above it.
+    searching().each((p) => {
+      for (let i = 0; i < 20; i++) piece(p, 5_000);
+      p.send(4_900);
+      p.turn();
+      const from = must(p.sent()[0]).seq;
+      p.send(60_000);
+      acknowledge(p, from, `${from + 984}:${from + 4_900}`);
+      expect(p.conn.status(p.now).phase).toBe("recovery");
+      expect(p.sent().filter((x) => x.length > 984)).toEqual([]);
+    });
+  });
+  test("one that arrives: the path takes it; the window keeps its octets [4821:7.6.1-1 4821:4-6]", () => {
+    searching().each((p) => {
+      const { probe: s } = must(probe(p));
+      p.pass(p.now + ROUND);
+      acknowledge(p, s.seq);
+      p.sent();
+      const before = p.conn.status(p.now).cwnd;
+      acknowledge(p, over(s));
+      expect([pmtu(p), mss(p)]).toEqual([1_262, 1_222]);
+      // What it grows by is what was acknowledged, and no segment counts for more than it did.
+      expect(p.conn.status(p.now).cwnd - before).toBeLessThanOrEqual(s.length);
+      expect(p.conn.status(p.now).cwnd).toBeGreaterThanOrEqual(before);
+      // The next one, half way from there.
+      expect(size(must(probe(p)).probe)).toBe(1_381);
+    });
+  });
+  test("a path that shrank: the window counts no more packets than before [4821:4-7]", () => {
+    on().each((p) => {
+      p.send(14_600);
+      p.turn();
+      expect(p.sent()).toHaveLength(10);
+      quietly(p, 0.7);
+      const { cwnd } = p.conn.status(p.now);
+      expect([pmtu(p), cwnd]).toEqual([1_024, 984]);
+    });
+  });
+  test("a probe lost alone: nothing is reduced, the search goes on below it, after a round trip for each packet of the window [4821:4-2 4821:4-4 4821:4-5 4821:7.6.2-1 4821:7.6.2-2]", () => {
+    searching().each((p) => {
+      const { probe: s } = must(probe(p));
+      p.pass(p.now + ROUND);
+      const before = p.conn.status(p.now);
+      loseProbe(p, s);
+      const after = p.conn.status(p.now);
+      expect([after.phase, after.ssthresh]).toEqual(["disorder", before.ssthresh]);
+      expect(after.cwnd).toBeGreaterThanOrEqual(before.cwnd);
+      // What was lost, and that alone, goes again, in segments that are known to pass.
+      const again = p.sent().filter((x) => x.seq < over(s));
+      expect(again.map((x) => x.seq)).toEqual([s.seq, s.seq + 984]);
+      expect(pmtu(p)).toBe(1_024);
+      const begin = p.now,
+        wait = headway(p);
+      p.pass(p.now + ROUND);
+      acknowledge(p, edge(p));
+      const next = must(probe(p)).probe;
+      expect(size(next)).toBe((1_024 + 1_261 + 1) >> 1);
+      expect(p.now - begin).toBeGreaterThanOrEqual(wait);
+      expect(p.now - begin).toBeLessThanOrEqual(wait + 4 * ROUND);
+    });
+  });
+  test("lost with others it says nothing of its size, and is congestion [4821:4-3 4821:7.6.4-1]", () => {
+    searching().each((p) => {
+      const { probe: s } = must(probe(p));
+      p.pass(p.now + ROUND);
+      acknowledge(p, s.seq, `${over(s) + 984}:${edge(p)}`);
+      expect(p.conn.status(p.now).phase).toBe("recovery");
+      expect(p.conn.status(p.now).ssthresh).toBeLessThan(Infinity);
+      p.sent();
+      p.pass(p.now + ROUND);
+      acknowledge(p, edge(p));
+      // The same size again.
+      expect(size(must(probe(p)).probe)).toBe(1_262);
+    });
+  });
+  test("loss of other packets while none is out is congestion and changes nothing of the search [4821:4-3 4821:7.1-3]", () => {
+    searching().each((p) => {
+      for (let i = 0; i < 20; i++) piece(p, 5_000);
+      p.send(4_900);
+      p.turn();
+      const from = must(p.sent()[0]).seq;
+      p.pass(p.now + ROUND);
+      acknowledge(p, from, `${from + 984}:${from + 4_900}`);
+      expect(p.conn.status(p.now).phase).toBe("recovery");
+      p.sent();
+      p.pass(p.now + ROUND);
+      acknowledge(p, from + 4_900);
+      expect(size(must(probe(p)).probe)).toBe(1_262);
+    });
+  });
+  test("lost by a timeout: five times as long until the next, of the same size [4821:7.6.3-1]", () => {
+    searching().each((p) => {
+      const { probe: s } = must(probe(p));
+      const { rto } = p.conn.status(p.now),
+        wait = 5 * headway(p),
+        begin = p.now;
+      quietly(p, (1.1 * rto) / 1_000);
+      expect(p.conn.status(p.now).phase).toBe("loss");
+      acknowledge(p, edge(p));
+      const next = must(probe(p));
+      expect(size(next.probe)).toBe(size(s));
+      expect(p.now - begin).toBeGreaterThanOrEqual(wait);
+      expect(p.now - begin).toBeLessThanOrEqual(wait + rto + 4 * ROUND);
+    });
   });
 });
