@@ -42,7 +42,8 @@ export class Transmitter {
     if (textLength > 0) sum = t.sendQueue.gather(tx, from, textLength, !partial);
     finishChecksum(b, tcp, headerLength, textLength, flow.local, flow.remote, sum, partial);
     emitIpv4(b, ip, IPV4_HEADER + headerLength + textLength, tos, t.options.ttl, PROTOCOL_TCP, flow.local, flow.remote);
-    const size = t.pmtuSearch?.sending === true ? textLength : t.mss - (header.sackCount > 0 ? 4 + 8 * header.sackCount : 0) - (header.userTimeoutSeconds > 0 ? 4 : 0);
+    const size =
+      t.pmtuSearch?.sending === true ? textLength : t.mss - (header.sackCount > 0 ? 4 + 8 * header.sackCount : 0) - (header.userTimeoutSeconds > 0 ? 4 : 0);
     tx.end(IPV4_HEADER + headerLength, textLength > size ? size : 0, partial);
   }
 

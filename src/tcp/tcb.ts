@@ -348,6 +348,8 @@ export class Tcb implements Window {
     this.timers.clear();
     this.closedBy ??= by;
     this.tell |= TELL_CLOSED;
+    // RFC 3168 §6.1.1: nothing follows that a mark could slow down.
+    this.ecn = false;
     this.board.clear();
     this.sendQueue.clear();
     this.receiveQueue.dropRanges();

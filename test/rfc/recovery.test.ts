@@ -1,7 +1,9 @@
 /** RFC 2018 and 2883 (SACK), 6675 and 8985 (loss by SACK and by time), 1191 and 5927 (path MTU by ICMP). */
 import { describe, expect, test } from "vitest";
 import { Rack } from "../../src/tcp/recovery/rack.js";
+import { Sent } from "../../src/tcp/scoreboard.js";
 import { seq } from "../../src/tcp/seq.js";
+import { Millis } from "../../src/tcp/time.js";
 import type { Tcb } from "../../src/tcp/tcb.js";
 import { quietly } from "../support/quietly.js";
 import { active, type PeerOptions, type Peers, tcp } from "../support/peer.js";
@@ -134,7 +136,38 @@ describe("SACK, the sender [RFC 2018 §5, RFC 6675 with RACK off]", () => {
       }),
     ).toBe(true);
   });
-  test("an ACK at the recovery point ends it at ssthresh, one below does not; blocks above are kept [6675:5-8 6675:5-9 6675:5-2 2018:5.1-1]", () => {
+  test("before recovery each block lets as much new text go as it took from the pipe, and no more [6675:5-5]", () => {
+    const peer = flight(off).each((p) => {
+      p.send(20_000);
+      p.turn();
+      expect(p.sent()).toEqual([]);
+    });
+    expect(sentAfter(peer, sack("3001:4001"))).toEqual([11_001]);
+    expect(sentAfter(peer, sack("3001:4501"))).toEqual([]);
+    expect(sentAfter(peer, sack("3001:5001"))).toEqual([12_001]);
+    expect(phase(peer)).toBe("disorder");
+    expect(
+      peer.same((p) => {
+        const s = p.conn.status(p.now);
+        return [s.pipe, s.cwnd];
+      }),
+    ).toEqual([10_000, 10_000]);
+  });
+  test("loss in two windows is two signs of congestion [5681:4.3-4]", () => {
+    const peer = flight(off);
+    sentAfter(peer, sack("2001:5001"));
+    const first = peer.same((p) => p.conn.status(p.now).ssthresh as number);
+    sentAfter(peer, "+0 < . 1:1(0) ack 11001");
+    const out = peer.same((p) => {
+      p.send(20_000);
+      p.turn();
+      return p.sent().length;
+    });
+    expect(out).toBe(Math.floor(first / 1_000));
+    sentAfter(peer, "+0 < . 1:1(0) ack 11001 <sack 12001:15001>");
+    expect([phase(peer), peer.same((p) => p.conn.status(p.now).ssthresh)]).toEqual(["recovery", Math.max(2_000, Math.floor(first / 1_000) * 500)]);
+  });
+  test("an ACK at the recovery point ends it at ssthresh, one below does not; blocks above are kept [6675:5-8 6675:5-9 6675:5-2 2018:5.1-1 6937:3-7]", () => {
     const peer = flight(off);
     sentAfter(peer, sack("3001:6001"));
     sentAfter(peer, "+0 < . 1:1(0) ack 2001 <sack 3001:6001>");
@@ -255,6 +288,64 @@ describe("RACK and TLP [RFC 8985]", () => {
     const twice = probed();
     sentAfter(twice, "+0 < . 1:1(0) ack 11001 <sack 10001:11001>");
     expect(twice.same((p) => [p.conn.status(p.now).cwnd >= before, p.conn.status(p.now).ssthresh])).toEqual([true, undefined]);
+  });
+});
+
+describe("RACK and TLP, what they remember [RFC 8985]", () => {
+  const sent = (sentAt: number, end: number, transmissions: number): Sent =>
+    Object.assign(new Sent(), { start: seq(end - 1_000), end: seq(end), sentAt: Millis(sentAt), transmissions });
+  const at = (rack: Rack): [number, number, number] => [rack.sentAt, rack.end as unknown as number, rack.rtt];
+  test("a retransmission times nothing when the ACK echoes what came before it, or comes sooner than any ACK could [8985:6.2-2]", () => {
+    const rack = new Rack();
+    rack.delivered(sent(100, 2_000, 1), Millis(150), 50, -1);
+    expect(at(rack)).toEqual([100, 2_000, 50]);
+    // Sent again at 200; the ACK echoes 199: it was for the original.
+    rack.delivered(sent(200, 3_000, 2), Millis(300), 50, 199);
+    expect(at(rack)).toEqual([100, 2_000, 50]);
+    // 30 ms after the retransmission, where no round trip takes less than 50.
+    rack.delivered(sent(270, 3_000, 2), Millis(300), 50, -1);
+    expect(at(rack)).toEqual([100, 2_000, 50]);
+    // By its echo, or by its time, it was for the retransmission; a first transmission always counts.
+    rack.delivered(sent(200, 3_000, 2), Millis(300), 50, 200);
+    expect(at(rack)).toEqual([200, 3_000, 100]);
+    rack.delivered(sent(250, 3_500, 2), Millis(300), 50, -1);
+    expect(at(rack)).toEqual([250, 3_500, 50]);
+    rack.delivered(sent(290, 4_000, 1), Millis(300), 50, 0);
+    expect(at(rack)).toEqual([290, 4_000, 10]);
+  });
+  test("recovery forgets a probe: what is acknowledged after it reduces nothing again [8985:7.1-1]", () => {
+    /** Six lost at the tail, and the last sent again as a probe. */
+    const probed = (): Peers => {
+      const peer = flight();
+      expect(sentAfter(peer, "+0 < . 1:1(0) ack 5001")).toEqual([]);
+      return peer.each((p) => {
+        expect(quietly(p, 0.15).map((s) => s.seq)).toEqual([10_001]);
+      });
+    };
+    const window = (peer: Peers): unknown => peer.same((p) => [p.conn.status(p.now).phase, p.conn.status(p.now).cwnd, p.conn.status(p.now).ssthresh]);
+    const more = (peer: Peers, ack: number): void => {
+      peer.each((p) => {
+        p.send(1_000);
+        p.turn();
+        p.sent();
+      });
+      sentAfter(peer, `+0 < . 1:1(0) ack ${ack}`);
+    };
+    const fast = probed();
+    sentAfter(fast, "+0 < . 1:1(0) ack 5001 <sack 10001:11001>");
+    expect(phase(fast)).toBe("recovery");
+    sentAfter(fast, "+0 < . 1:1(0) ack 11001");
+    const ended = window(fast);
+    more(fast, 12_001);
+    expect(window(fast)).toEqual(ended);
+    const slow = probed().each((p) => {
+      quietly(p, 0.5);
+    });
+    expect(phase(slow)).toBe("loss");
+    sentAfter(slow, "+0 < . 1:1(0) ack 11001");
+    const [, , before] = window(slow) as unknown[];
+    more(slow, 12_001);
+    expect((window(slow) as unknown[])[2]).toBe(before);
   });
 });
 

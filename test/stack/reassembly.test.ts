@@ -1,15 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { emitIpv4, IPV4_HEADER, PROTOCOL_ICMP, PROTOCOL_TCP, writeUint16 } from "../../src/wire/ipv4.js";
+import { Reassembly } from "../../src/stack/reassembly.js";
+import { Millis } from "../../src/tcp/time.js";
+import { emitIpv4, IPV4_HEADER, Ipv4Header, parseIpv4, PROTOCOL_ICMP, PROTOCOL_TCP, writeUint16 } from "../../src/wire/ipv4.js";
 import { fold, sumHeader } from "../../src/wire/checksum.js";
 import { SYN, ACK } from "../../src/wire/segment.js";
 import { PEER, RawPeer, segment, US } from "../support/raw.js";
 
 /** Cuts an IP packet; offsets in octets of its payload. */
-function fragment(packet: Uint8Array, start: number, end: number, more: boolean, id = 99): Uint8Array {
+function fragment(packet: Uint8Array, start: number, end: number, more: boolean, id = 99, tos = 0): Uint8Array {
   const payload = packet.subarray(IPV4_HEADER);
   const part = payload.subarray(start, end);
   const b = new Uint8Array(IPV4_HEADER + part.length);
-  emitIpv4(b, 0, b.length, 0, 64, PROTOCOL_TCP, PEER, US, id);
+  emitIpv4(b, 0, b.length, tos, 64, PROTOCOL_TCP, PEER, US, id);
   writeUint16(b, 6, (more ? 0x2000 : 0) | (start >> 3));
   writeUint16(b, 10, 0);
   writeUint16(b, 10, ~fold(sumHeader(b, 0, IPV4_HEADER, 0)));
@@ -69,5 +71,22 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
     writeUint16(bad, 10, ~fold(sumHeader(bad, 0, IPV4_HEADER, 0)));
     p.inject(bad);
     expect(p.stack.env.ruleHits["1122-3.3.2"]).toBe(1);
+  });
+  test("a mark on any fragment is a mark on the datagram; where all bear the same codepoint it keeps that [3168:5.3-1 3168:5.3-3]", () => {
+    /** The codepoint of a datagram that comes in fragments with these. */
+    const joined = (...codepoints: number[]): number => {
+      const r = new Reassembly(100_000, 30_000),
+        ip = new Ipv4Header();
+      for (const [i, tos] of codepoints.entries()) {
+        const b = fragment(syn, 8 * i, i === codepoints.length - 1 ? length : 8 * i + 8, i < codepoints.length - 1, 7, tos);
+        expect(parseIpv4(b, 0, b.length, ip)).toBe(undefined);
+        const got = r.fragmentArrives(b, 0, ip, Millis(0));
+        if (got.kind === "whole") return (got.memory.bytes[1] as number) & 3;
+      }
+      throw new Error("it was not put together");
+    };
+    const [NOT_ECT, ECT_1, ECT_0, CE] = [0, 1, 2, 3];
+    for (const codepoint of [NOT_ECT, ECT_1, ECT_0, CE]) expect(joined(codepoint, codepoint, codepoint)).toBe(codepoint);
+    expect([joined(CE, ECT_0, ECT_0), joined(ECT_0, CE, ECT_0), joined(ECT_0, ECT_0, CE), joined(ECT_1, CE, ECT_1)]).toEqual([CE, CE, CE, CE]);
   });
 });

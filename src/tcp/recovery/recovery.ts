@@ -317,6 +317,8 @@ export class LossRecovery implements DeliveryListener {
       this.prr.start(t.flightSize);
     }
     this.point = t.snd.nxt;
+    // RFC 8985 §7.1: else the ACK of what follows this recovery would be taken for the news of a repaired loss.
+    this.tlp.end = undefined;
     this.#startUndo();
     t.env.counters.fastRetransmits++;
     this.enter("recovery", rule);
