@@ -72,16 +72,14 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
     }
 
     case "corrupt":
-      s.frame.gsoSize = 0;
-      s.frame.complete();
-      s.flip(a.bits, rule.random);
+      s.corrupt(a.bits, rule.random);
       faults.note(rule, c, s, "corrupt", `${a.bits} bits`);
       return "pass";
 
     case "mangle":
       if (s.textLength === 0) return "pass";
       s.flip(a.bits, rule.random);
-      s.frame.seal();
+      s.seal();
       faults.note(rule, c, s, "mangle", `${a.bits} bits, checksum mended`);
       return "pass";
 
@@ -107,7 +105,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
 
     case "set":
       if (!set(a.field, a.relative, a.value, c, s)) return "pass";
-      s.frame.seal();
+      s.seal();
       faults.note(rule, c, s, "set", `${a.field} ${a.relative && a.value >= 0 ? "+" : ""}${a.value}`);
       return "pass";
 

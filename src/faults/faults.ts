@@ -250,7 +250,7 @@ export class Faults implements FaultRegistry, Filter {
     countDelivered(c, s);
     if (c.shift !== 0 && s.direction === "out") {
       s.setSequence((s.sequence + c.shift) | 0);
-      s.frame.seal();
+      s.seal();
     }
     this.send(s.direction, s.frame);
   }

@@ -11,12 +11,15 @@ export class SegmentView {
   readonly direction: Direction;
   readonly ipHeader: number;
   readonly headerLength: number;
+  /** A fault made the checksum wrong: it stays wrong whatever later faults alter. */
+  #spoiled: boolean;
 
-  private constructor(frame: Frame, direction: Direction, ipHeader: number, headerLength: number) {
+  private constructor(frame: Frame, direction: Direction, ipHeader: number, headerLength: number, spoiled = false) {
     this.frame = frame;
     this.direction = direction;
     this.ipHeader = ipHeader;
     this.headerLength = headerLength;
+    this.#spoiled = spoiled;
   }
 
   /** Undefined for what is not one whole TCP segment over IPv4 (a later fragment, ICMP, nonsense): faults let it pass. */
@@ -140,17 +143,35 @@ export class SegmentView {
     if ((this.ctl & ACK) !== 0) this.setAcknowledgment((this.acknowledgment + octets) | 0);
     const sack = this.option(5);
     if (sack !== undefined) for (let i = 0; i + 4 <= sack.length; i += 4) writeInt32(b, sack.at + i, (readInt32(b, sack.at + i) + octets) | 0);
+    this.seal();
+  }
+
+  /** Makes the checksums fit what was altered, but for one that a fault made wrong. */
+  seal(): void {
     this.frame.seal();
+    if (this.#spoiled) this.#distort();
   }
 
   /** The TCP checksum field is made wrong; a device that would complete it no longer may. */
   spoilChecksum(): void {
     this.frame.gsoSize = 0;
     this.frame.complete();
+    if (!this.#spoiled) this.#distort();
+    this.#spoiled = true;
+  }
+  #distort(): void {
     const b = this.#bytes,
       at = this.#tcp + 16;
     // Another value than the right one, and than its other form of zero.
     writeUint16(b, at, readUint16(b, at) ^ 0x5555);
+  }
+
+  /** Flips bits behind the back of the checksum. */
+  corrupt(bits: number, random: () => number): void {
+    this.frame.gsoSize = 0;
+    this.frame.complete();
+    this.flip(bits, random);
+    this.#spoiled = true;
   }
 
   /** Flips bits chosen by `random` (0 to 1) in the text, or in the sequence number where there is none. */
@@ -181,13 +202,14 @@ export class SegmentView {
     bytes[this.ipHeader + 13] = ctl;
     const frame = Frame.of(bytes);
     frame.partial = this.frame.partial;
-    frame.seal();
-    return new SegmentView(frame, this.direction, this.ipHeader, header);
+    const piece = new SegmentView(frame, this.direction, this.ipHeader, header, this.#spoiled);
+    piece.seal();
+    return piece;
   }
 
   /** The same, in memory of its own. */
   own(): SegmentView {
-    return new SegmentView(this.frame.own(), this.direction, this.ipHeader, this.headerLength);
+    return new SegmentView(this.frame.own(), this.direction, this.ipHeader, this.headerLength, this.#spoiled);
   }
 
   /** The segments that a super-segment stands for. */

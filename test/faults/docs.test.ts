@@ -6,6 +6,7 @@ import { parseBehaviour } from "../../src/faults/behaviours.js";
 import { parseFaults } from "../../src/faults/parse.js";
 import { PRESETS } from "../../src/faults/presets.js";
 import { STATE_TEXTS } from "../../src/lab/texts.js";
+import { CLIENT_TABLE } from "./client-table.js";
 
 describe.each(PAGES)("%s", (file) => {
   const page = readFileSync(file, "utf8");
@@ -37,5 +38,17 @@ test("every state of the lab has all its texts in both languages", () => {
       expect(text.en, state).toMatch(/[a-z]/);
       expect(text.zh, state).toMatch(/[\u4e00-\u9fff]/);
     }
+  }
+});
+
+test("every row of the table of real clients is shown by a port of the preset, or named by a test with a client of its own", () => {
+  const titles = ["clients", "chaos"].map((name) => readFileSync(`test/interop/${name}.test.ts`, "utf8")).join("");
+  for (const [row, shownBy] of Object.entries(CLIENT_TABLE)) {
+    if (shownBy === "own") expect(titles, row).toMatch(new RegExp(`(?:row|tableRow)\\("${row}"\\)`));
+    else
+      expect(
+        PRESETS["chaos"]?.ports.map((p) => p.name),
+        row,
+      ).toContain(shownBy);
   }
 });

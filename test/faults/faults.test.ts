@@ -165,6 +165,14 @@ describe("what happens to it", () => {
       expect(partial.log.at(-1)).toMatch(bad);
     }
   });
+  test.each(["badsum", "corrupt 3"])("after %s the checksum stays wrong, whatever later faults alter, cut or number anew", (spoil) => {
+    for (const later of ["set ttl 9", "mangle 1", "truncate 4", "split 4", "delay 1ms then set window 0", "badsum"]) {
+      const w = new Wire(`out isn 100 then out data ${spoil} then out data ${later}`).shake();
+      w.say("out P. 1:9 ack 1\n+2");
+      expect(w.log.length, later).toBeGreaterThan(0);
+      for (const line of w.log) expect(line, later).toMatch(/BADSUM$/);
+    }
+  });
   test("set: window (scaled), ack, seq, ttl, mss", () => {
     const w = new Wire("out set window 400 then out set ack +1000 then out data set seq -1 then set ttl 3 then syn set mss 100");
     w.say("in S 0:0\nout S. 0:0 ack 1\nin . 1:1 ack 1\nout P. 1:2 ack 1");

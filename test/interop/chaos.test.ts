@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sampleText } from "../../src/faults/endpoint.js";
 import { createPeer, peerMissing } from "../../src/testing/index.js";
 import { ADDRESS, chaos, portOf, startChaos, urlOf } from "../faults/chaos-rig.js";
+import { CLIENT_TABLE, row as tableRow, rowsOf } from "../faults/client-table.js";
 import { type Curl, curl, fetched, nodeHttp, python, ssSees, undiciRequest } from "../faults/clients.js";
 
 interface Row {
@@ -18,10 +19,12 @@ interface Row {
   readonly afterwards?: RegExp;
   /** Octets, or which error, for Node http, fetch, undici and Python. Where one is given it holds for all. */
   readonly others: Outcome | { readonly node: Outcome; readonly fetch: Outcome; readonly undici: Outcome; readonly python: Outcome };
-  readonly timeoutS?: number;
   readonly curlArgs?: readonly string[];
 }
 type Outcome = number | RegExp;
+
+/** Seconds that a client waits: where it shall time out, enough for a handshake and a look of ss on a busy machine. */
+const patience = (row: Row): number => (row.exit === 28 ? 3 : 20);
 
 const TIMEOUT = { node: /^TIMEOUT$/, fetch: /TimeoutError/, undici: /UND_ERR_(CONNECT|HEADERS|BODY)_TIMEOUT|TimeoutError/, python: /TimeoutError|^timeout$/ };
 const RESET = { node: /ECONNRESET/, fetch: /ECONNRESET|UND_ERR_SOCKET/, undici: /ECONNRESET|UND_ERR_SOCKET/, python: /ConnectionResetError|BrokenPipeError/ };
@@ -44,23 +47,15 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   "synack-late": {
     exit: 0,
-    also: (c) => {
-      expect(c.connectS).toBeGreaterThanOrEqual(3);
-      expect(c.connectS).toBeLessThan(3.9);
-    },
+    also: (c) => expect(c.connectS).toBeGreaterThanOrEqual(3),
     ss: /^SYN-SENT /,
     others: 1000,
-    timeoutS: 8,
   },
   "syn-lost-twice": {
     exit: 0,
-    also: (c) => {
-      expect(c.connectS).toBeGreaterThanOrEqual(2);
-      expect(c.connectS).toBeLessThan(3.5);
-    },
+    also: (c) => expect(c.connectS).toBeGreaterThanOrEqual(2),
     ss: /^SYN-SENT /,
     others: 1000,
-    timeoutS: 8,
   },
   "synack-badsum": { exit: 28, says: /\(28\) Connection timed out/, ss: /^SYN-SENT /, others: TIMEOUT },
   "synack-wrong-ack": { exit: 28, says: /\(28\) Connection timed out/, ss: /^SYN-SENT /, others: TIMEOUT },
@@ -121,11 +116,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   "late": {
     exit: 0,
     also: (c) => {
-      expect(c.totalS).toBeGreaterThanOrEqual(3);
-      expect(c.connectS).toBeLessThan(1);
+      expect(c.connectS).toBeGreaterThan(0);
+      expect(c.totalS - c.connectS).toBeGreaterThanOrEqual(3);
     },
     others: 1000,
-    timeoutS: 8,
   },
   "drip": {
     exit: 0,
@@ -134,7 +128,6 @@ const ROWS: Readonly<Record<string, Row>> = {
       expect(c.octets).toBe(100);
     },
     others: 100,
-    timeoutS: 8,
   },
   "stalls": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 500 out of 1000 bytes received/, others: TIMEOUT },
   "endless-body": { exit: 28, says: /\(28\) Operation timed out after \d+ milliseconds with 1000 bytes received/, others: TIMEOUT },
@@ -158,11 +151,11 @@ const ROWS: Readonly<Record<string, Row>> = {
     others: TIMEOUT,
   },
 
-  "loss": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
-  "bursts": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
-  "reorder": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
-  "duplicate": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000, timeoutS: 20 },
-  "corrupt": { exit: 0, also: (c) => expect(c.body).toBe(Buffer.from(sampleText(0, 1_000_000)).toString("latin1")), others: 1_000_000, timeoutS: 20 },
+  "loss": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000 },
+  "bursts": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000 },
+  "reorder": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000 },
+  "duplicate": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000 },
+  "corrupt": { exit: 0, also: (c) => expect(c.body).toBe(Buffer.from(sampleText(0, 1_000_000)).toString("latin1")), others: 1_000_000 },
   "mangle": {
     exit: 0,
     also: (c) => {
@@ -180,7 +173,6 @@ const ROWS: Readonly<Record<string, Row>> = {
       expect(c.totalS).toBeGreaterThan(1.5);
     },
     others: 20_000,
-    timeoutS: 20,
   },
   "far-away": {
     exit: 0,
@@ -225,8 +217,8 @@ describe.skipIf(peerMissing())("the chaos preset", () => {
   });
 
   describe.concurrent("curl", () => {
-    test.each(Object.entries(ROWS))("%s", async (name, row) => {
-      const running = curl(urlOf(name), "-m", String(row.timeoutS ?? 1.5), ...(row.curlArgs ?? []));
+    test.each(Object.entries(ROWS).map(([name, row]) => [name, rowsOf(name), row] as const))("%s%s", async (name, _, row) => {
+      const running = curl(urlOf(name), "-m", String(patience(row)), ...(row.curlArgs ?? []));
       const seen = row.ss === undefined ? undefined : ssSees(ADDRESS, portOf(name), row.ss, 6000, ...(row.flags ?? []));
       const c = await running;
       await seen;
@@ -238,26 +230,15 @@ describe.skipIf(peerMissing())("the chaos preset", () => {
     });
   });
 
-  describe.concurrent("with an ISN that wraps within 16 octets", () => {
-    test.each([
-      "ok",
-      "reset-request",
-      "reset-mid-body",
-      "fin-mid-body",
-      "empty-reply",
-      "silent",
-      "zero-window",
-      "blackhole",
-      "chunk-cut",
-      "loss",
-      "reorder",
-      "fin-unacked",
-      "never-fin",
-      "last-ack",
-    ])("%s", async (name) => {
+  // Where no SYN,ACK comes through there is no number to change.
+  const withIsn = ["ok", ...Object.values(CLIENT_TABLE), "reset-request", "chunk-cut", "loss", "reorder", "closes-first", "keep-alive-race"].filter(
+    (name, i, all) => !["refused", "syn-lost", "own"].includes(name) && all.indexOf(name) === i,
+  );
+  describe.concurrent(`${tableRow("ISN 0xfffffff0")}: all of it with sequence numbers that wrap within 16 octets`, () => {
+    test.each(withIsn)("%s", async (name) => {
       const row = ROWS[name] as Row;
       await using peer = await createPeer({ chaos: name, faults: "out synack isn 0xfffffff0" });
-      const running = curl(peer.url, "-m", String(row.timeoutS ?? 1.5));
+      const running = curl(peer.url, "-m", String(patience(row)));
       if (row.ss !== undefined) await ssSees(peer.address, peer.port, row.ss, 6000, ...(row.flags ?? []));
       const c = await running;
       expect([row.exit].flat()).toContain(c.exit);
@@ -268,7 +249,7 @@ describe.skipIf(peerMissing())("the chaos preset", () => {
 
   describe.concurrent("Node's http, fetch, undici, Python's http.client", () => {
     test.each(Object.entries(ROWS))("%s", async (name, row) => {
-      const s = row.timeoutS ?? 1.5,
+      const s = patience(row),
         url = urlOf(name);
       const wanted =
         typeof row.others === "number" || row.others instanceof RegExp
