@@ -1,11 +1,11 @@
 /** What the actions do to one segment. `taken`: it does not go on from here, or goes on another way. */
-import { ACK, FIN, formatCtl, RST, SYN } from "../wire/segment.js";
+import { ACK, FIN, RST, SYN } from "../wire/segment.js";
 import type { Faults } from "./faults.js";
 import type { Rule } from "./rule.js";
 import { forge, forgeUnreachable, type SegmentView } from "./segment.js";
 import { ICMP_CODES } from "./spec.js";
 import type { Reading, Tracked } from "./tracker.js";
-import { formatDuration } from "./words.js";
+import { formatDuration, formatShare } from "./words.js";
 
 type Outcome = "pass" | "taken";
 
@@ -25,7 +25,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
       return lost(faults, rule, c, s, "");
 
     case "loss":
-      return rule.random() < a.share ? lost(faults, rule, c, s, "loss") : "pass";
+      return rule.random() < a.share ? lost(faults, rule, c, s, `loss ${formatShare(a.share)}`) : "pass";
 
     case "burst": {
       const { toBad, toGood, lossBad, lossGood } = a.model;
@@ -150,7 +150,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
 
     case "rst":
       if (comesTooEarly(faults, rule, c, s)) return "taken";
-      faults.note(rule, c, s, "rst", `answers ${formatCtl(s.ctl)}`);
+      faults.note(rule, c, s, "rst", `${octet(rule, reading)}${stackKnows(c) ? "an RST to each end" : "an RST to the peer"}`);
       seal(rule, c, "cut");
       resetPeer(faults, c, s);
       resetStack(faults, c, s);
@@ -158,7 +158,7 @@ export function act(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, read
 
     case "fin":
       if (comesTooEarly(faults, rule, c, s)) return "taken";
-      faults.note(rule, c, s, "fin", `answers ${formatCtl(s.ctl)}`);
+      faults.note(rule, c, s, "fin", `${octet(rule, reading)}a FIN to the peer, an RST to our end, and a stand-in acknowledges what the peer still says`);
       seal(rule, c, "ghost");
       sayToPeer(faults, c, s, FIN | ACK);
       resetStack(faults, c, s);
@@ -175,6 +175,10 @@ function lost(faults: Faults, rule: Rule, c: Tracked, s: SegmentView, why: strin
   faults.note(rule, c, s, "drop", why);
   return "taken";
 }
+
+/** Where in its stream a `byte` condition hit: the sequence number beside it counts the SYN as well. */
+const octet = (rule: Rule, reading: Reading): string =>
+  rule.spec.match.bytes === undefined || reading.offset === undefined ? "" : `at octet ${reading.offset}, `;
 
 /** "At octet N" means after all octets before it: while one of them is missing, the segment is lost like those. */
 function comesTooEarly(faults: Faults, rule: Rule, c: Tracked, s: SegmentView): boolean {
@@ -226,11 +230,13 @@ function resetPeer(faults: Faults, c: Tracked, s: SegmentView): void {
   sayToPeer(faults, c, s, RST | ACK);
 }
 
+/** False where the peer's SYN was the segment that we answered: our own stack never heard of the connection. */
+const stackKnows = (c: Tracked): boolean => c.in.delivered !== undefined || c.out.acked !== undefined || c.out.next !== undefined;
+
 /** Our own stack is told as well, or it would go on talking into the void. */
 function resetStack(faults: Faults, c: Tracked, s: SegmentView): void {
+  if (!stackKnows(c)) return;
   const sequence = c.in.delivered ?? c.out.acked;
-  // It never heard of this connection: the peer's SYN was the segment that we answered.
-  if (sequence === undefined && c.out.next === undefined) return;
   faults.send("in", forge(s.remoteAddress, s.remotePort, s.localAddress, s.localPort, RST | ACK, sequence ?? 0, c.out.next ?? 0, 0));
 }
 

@@ -240,7 +240,8 @@ export class Faults implements FaultRegistry, Filter {
       c.fate = undefined;
       return this.deliver(c, s);
     }
-    if (rule !== undefined) this.note(rule, c, s, c.fate === "black" ? "blackhole" : "drop", "the connection is cut");
+    // What still comes of a connection that was reset or ended is no act of its own: the event of rst or fin has told it.
+    if (rule !== undefined && c.fate === "black") this.note(rule, c, s, "blackhole");
     if (c.fate === "ghost") ghost(this, c, s);
   }
 

@@ -15,6 +15,8 @@ export class Flow {
   isn: number | undefined;
   /** After the highest octet seen: SND.NXT of the sender. */
   next: number | undefined;
+  /** The place of `next` in the stream, from 0. Sequence numbers come round every 4 GiB, this does not. */
+  nextAt = 0;
   /** After the last octet that was handed on without a gap: RCV.NXT of the receiver, or below it. */
   delivered: number | undefined;
   /** What was handed on beyond a gap, [start, end), in order and apart from each other. */
@@ -31,7 +33,8 @@ export class Flow {
 
 /** What a rule remembers of one connection. */
 export interface Memo {
-  hits: number /** When the last delayed segment of each direction leaves. */;
+  hits: number;
+  /** When the last delayed segment of each direction leaves. */
   releaseIn: number;
   releaseOut: number;
 }
@@ -155,6 +158,7 @@ export function observe(c: Tracked, s: SegmentView): Reading {
   if (s.length > 0 && mine.next !== undefined && !asks && !asksWindow && ahead(sequence, mine.next) > 0) classes.add("rexmit");
 
   if (syn && !rst) {
+    if (mine.isn !== sequence) mine.next = undefined;
     mine.isn = sequence;
     const scale = s.option(3);
     mine.scaling = scale?.length === 1;
@@ -164,7 +168,11 @@ export function observe(c: Tracked, s: SegmentView): Reading {
       c.opener ??= s.direction === "in" ? "out" : "in";
     } else c.opener ??= s.direction;
   }
-  mine.next = mine.next === undefined ? end : later(mine.next, end);
+  const at = mine.isn === undefined ? undefined : placeOf(mine, syn ? (sequence + 1) | 0 : sequence);
+  if (mine.next === undefined || ahead(mine.next, end) > 0) {
+    if (mine.isn !== undefined) mine.nextAt = placeOf(mine, end);
+    mine.next = end;
+  }
   if (fin && !rst) mine.fin = (end - 1) | 0;
   if (ack && !rst) {
     mine.acked = mine.acked === undefined ? acknowledgment : later(mine.acked, acknowledgment);
@@ -172,9 +180,11 @@ export function observe(c: Tracked, s: SegmentView): Reading {
     if (!syn && c.synAck) c.established = true;
   }
   if (rst) c.reset = true;
-  const first = mine.isn === undefined ? undefined : (mine.isn + 1) | 0;
-  return { classes, offset: first === undefined ? undefined : ahead(first, syn ? (sequence + 1) | 0 : sequence) };
+  return { classes, offset: at };
 }
+
+/** Where a sequence number lies in the stream; near what was seen last, or in the first 4 GiB if nothing was. */
+const placeOf = (f: Flow, sequence: number): number => (f.next === undefined ? ahead((f.isn ?? 0) + 1, sequence) >>> 0 : f.nextAt + ahead(f.next, sequence));
 
 const isBelow = (acked: number | undefined, sequence: number): boolean => acked !== undefined && ahead(sequence, acked) === 1;
 

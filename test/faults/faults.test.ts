@@ -97,6 +97,14 @@ describe("which segment", () => {
       "out . 101:201 ack 1",
     ]);
   });
+  test("octets are counted beyond the 4 GiB at which sequence numbers come round", () => {
+    const w = new Wire("out byte 100 set urgent 1 then out byte 5_000_000_000 drop").shake();
+    const G = 2 ** 30;
+    const sent = [1, G, 2 * G, 3 * G, 4 * G, 4 * G + 91, 5_000_000_001].map((from) => w.say(`out . ${from}:${from + 10} ack 1`).length);
+    expect(sent).toEqual([1, 1, 1, 1, 1, 1, 0]);
+    expect(acts(w)).toEqual(["f2 drop"]);
+    expect(new Wire("out byte 4294967396 drop").shake().say("out . 101:111 ack 1")).toHaveLength(1);
+  });
   test("time since the connection began, and for how long the fault lives", () => {
     expect(new Wire("data time 2s.. drop").shake().say("in P. 1:2 ack 1\n+1999\nin P. 2:3 ack 1\n+2\nin P. 3:4 ack 1")).toEqual([
       "in P. 1:2 ack 1",
@@ -219,13 +227,21 @@ describe("what happens to it", () => {
       "in R. 11:11 ack 101",
     ]);
   });
+  test.each(["rst", "fin"])("after %s what either end still says is gone without an act of its own: one event, one hit", (action) => {
+    const w = new Wire(`out byte 50 ${action}`).shake();
+    w.say("out P. 1:101 ack 1\nout P. 101:201 ack 1\nin . 1:1 ack 51");
+    expect(acts(w)).toEqual([`f1 ${action}`]);
+    expect(w.faults.list()[0]?.hits).toBe(1);
+  });
   test("rst at an octet waits until all octets before it have arrived, and sits behind what arrived out of order", () => {
     const w = new Wire("out data nth 1 drop then out byte 300 rst").shake();
     expect(w.say("out . 1:101 ack 1\nout . 101:201 ack 1\nout . 201:301 ack 1\nout . 301:401 ack 1")).toEqual(["out . 101:201 ack 1", "out . 201:301 ack 1"]);
     expect(w.say("out . 1:101 ack 1\nout . 301:401 ack 1")).toEqual(["out . 1:101 ack 1", "out R. 301:301 ack 1", "in R. 1:1 ack 401"]);
   });
   test("rst to a SYN acknowledges it (RFC 9293 §3.10.7.1) and our stack hears nothing", () => {
-    expect(new Wire("syn rst").say("in S 0:0")).toEqual([expect.stringMatching(/^out R\. -?\d+:-?\d+ ack 1$/)]);
+    const w = new Wire("syn rst");
+    expect(w.say("in S 0:0")).toEqual([expect.stringMatching(/^out R\. -?\d+:-?\d+ ack 1$/)]);
+    expect(w.events).toMatchObject([{ detail: "in S 0:0(0): an RST to the peer" }]);
   });
   test("fin: the peer sees the end of the stream and can close in peace", () => {
     const w = new Wire("out byte 50 fin").shake();
@@ -283,7 +299,11 @@ describe("together", () => {
     expect(loss?.hits).toBeGreaterThan(1);
     expect(loss?.hits).toBeLessThan(20);
     expect(rst?.hits).toBe(1);
-    expect(w.events.every((e) => e.kind === "fault" && e.conn?.remote === "10.77.0.1:40000" && e.detail.length > 0)).toBe(true);
+    const told = w.events.map((e) => (e.kind === "fault" ? `${e.fault} ${e.act} ${e.conn?.remote} ${e.detail}` : ""));
+    expect(told.slice(0, 2)).toEqual(Array.from({ length: 2 }, () => "f1 drop 10.77.0.1:40000 out S. 0:0(0) ack 1"));
+    for (const line of told.slice(2, -1)) expect(line).toMatch(/^f2 drop 10\.77\.0\.1:40000 out P\. \d+:\d+\(1000\) ack 101: loss 5%$/);
+    // 100001 counts the SYN, as sequence numbers do; the octet does not.
+    expect(told.at(-1)).toBe("f3 rst 10.77.0.1:40000 out P. 100001:101001(1000) ack 101: at octet 100000, an RST to each end");
   });
   test("the same seed repeats the run, another one does not", () => {
     const run = (seed: number): string[] => {

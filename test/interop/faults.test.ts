@@ -112,10 +112,10 @@ describe.skipIf(netnsMissing("curl"))("a daemon that misbehaves", () => {
     const got = await ns.run("curl", ["-sS", "--http0.9", "-o", "/dev/null", "-w", "%{size_download}", "-m", "20", "http://10.77.0.2:19/"]);
     expect([got.code, got.stdout]).toEqual([56, "100000"]);
     const rst = await logged((l) => l.fault === ids[2] && l.act === "rst");
-    expect(rst.detail).toMatch(/^out .* 100001:/);
+    expect(rst.detail).toMatch(/^out \S+ 100001:.*: at octet 100000, an RST to each end$/);
     const acts = lines.filter((l) => l.event === "fault");
     expect(acts.filter((l) => l.fault === ids[0]).map((l) => l.act)).toEqual(["drop", "drop"]);
-    expect(acts.some((l) => l.fault === ids[1] && l.act === "drop" && l.detail?.endsWith(": loss"))).toBe(true);
+    expect(acts.some((l) => l.fault === ids[1] && l.act === "drop" && l.detail?.endsWith(": loss 5%"))).toBe(true);
   });
 
   test("hold and release from another terminal", async () => {
