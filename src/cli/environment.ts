@@ -1,4 +1,4 @@
-/** Where this process runs and what it may do there: facts for `doctor`, `sandbox` and `demo`, read once and judged elsewhere. */
+/** Where this process runs and what it may do there: facts for `doctor`, `sandbox`, `demo` and the test library, read once and judged elsewhere. */
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, readlinkSync } from "node:fs";
 
@@ -87,7 +87,7 @@ export function hasCapability(name: keyof typeof CAPABILITIES, system: System = 
 export type NamespaceWay = { readonly ok: true; readonly flags: readonly string[] } | { readonly ok: false; readonly why: string; readonly mend: string };
 
 /** Tries it: asking the kernel is shorter than knowing every sysctl, profile and filter that may forbid it. */
-export function namespaceWay(system: System = SYSTEM, place: Place = placeOf(system)): NamespaceWay {
+export function namespaceWay(system: System = SYSTEM, place: Place = placeOf(system), program = "glasstcp ..."): NamespaceWay {
   let refused = "";
   const ways = hasCapability("CAP_SYS_ADMIN", system) ? [["--net"]] : [];
   ways.push(["--user", "--map-root-user", "--net"]);
@@ -97,10 +97,10 @@ export function namespaceWay(system: System = SYSTEM, place: Place = placeOf(sys
     if (error === "ENOENT") return { ok: false, why: "the program unshare is missing", mend: "sudo apt-get install -y util-linux" };
     refused = output.replace(/^unshare: /, "").split("\n")[0] ?? "";
   }
-  return { ok: false, why: `no private network namespace: ${refused || "refused"}`, mend: namespaceMend(system, place) };
+  return { ok: false, why: `no private network namespace: ${refused || "refused"}`, mend: namespaceMend(system, place, program) };
 }
 
-function namespaceMend(system: System, place: Place): string {
+function namespaceMend(system: System, place: Place, program: string): string {
   if (place === "docker" || place === "container") {
     return system.uid === 0
       ? "add to docker run: --cap-add SYS_ADMIN --security-opt apparmor=unconfined"
@@ -110,7 +110,7 @@ function namespaceMend(system: System, place: Place): string {
     return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
   if (system.read("/proc/sys/kernel/unprivileged_userns_clone")?.trim() === "0") return "sudo sysctl -w kernel.unprivileged_userns_clone=1";
   if (system.read("/proc/sys/user/max_user_namespaces")?.trim() === "0") return "sudo sysctl -w user.max_user_namespaces=15000";
-  return system.uid === 0 ? "run it outside of this sandbox: even root may not make a namespace here" : "run it as root: sudo glasstcp ...";
+  return system.uid === 0 ? "run it outside of this sandbox: even root may not make a namespace here" : `run it as root: sudo ${program}`;
 }
 
 export const TUN_NODE = "/dev/net/tun";

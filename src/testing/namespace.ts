@@ -3,13 +3,12 @@
  * they are. libuv makes sockets on the thread that asks for them, so `fetch`, `http` and child processes follow, and
  * nothing of the machine's own network is touched or reached.
  */
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import koffi from "koffi";
+import { hasCapability, namespaceWay, placeOf, SYSTEM, type System, TUN_NODE, tunTrouble } from "../cli/environment.js";
 import { NetDevice } from "../device/netdevice.js";
 
 const CLONE_NEWNET = 0x40000000;
-const CAP_NET_ADMIN = 12n,
-  CAP_SYS_ADMIN = 21n;
 
 /** Where a peer's interface is made: in a namespace of its own, or where the process is (a container that has none else). */
 export type Where = "own" | "here";
@@ -22,11 +21,6 @@ export class PeerUnavailable extends Error {
     super(`${why}; ${mend}`);
     this.mend = mend;
   }
-}
-
-function capable(cap: bigint): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
-  return ((BigInt(`0x${effective}`) >> cap) & 1n) === 1n;
 }
 
 /**
@@ -43,24 +37,33 @@ export function peerMissing(where: Where = "own"): string | undefined {
 }
 const said = new Set<string>();
 
-export function lacking(where: Where): PeerUnavailable | undefined {
-  if (process.platform !== "linux")
-    return new PeerUnavailable(
-      `a peer for kernel sockets needs Linux, this is ${process.platform}`,
-      'use createPeer({ link: "memory" }), or a Linux container',
-    );
-  try {
-    closeSync(openSync("/dev/net/tun", "r+"));
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    return new PeerUnavailable(
-      `/dev/net/tun cannot be opened: ${code}`,
-      code === "EACCES" ? "sudo chmod a+rw /dev/net/tun (most systems have it so)" : "in Docker: --device /dev/net/tun; on a host: sudo modprobe tun",
-    );
+const RUN = "npx vitest run",
+  ROOTLESS = `unshare -Urn ${RUN}`;
+
+/** All that is missing in one error, with the whole way to mend it: nobody mends one thing only to be told the next. */
+export function lacking(where: Where, system: System = SYSTEM, platform: string = process.platform): PeerUnavailable | undefined {
+  if (platform !== "linux")
+    return new PeerUnavailable(`a peer for kernel sockets needs Linux, this is ${platform}`, 'use createPeer({ link: "memory" }), or a Linux container');
+  const place = placeOf(system),
+    tun = tunTrouble(system, place),
+    contained = place === "docker" || place === "container";
+  if (!hasCapability("CAP_NET_ADMIN", system)) {
+    const why = [...(tun === undefined ? [] : [tun.why]), "making a network interface needs CAP_NET_ADMIN"];
+    if (contained) {
+      const user = system.uid === 0 ? "" : "--user 0 ";
+      return new PeerUnavailable(why.join(", and "), `add to docker run: ${user}--cap-add NET_ADMIN --cap-add SYS_ADMIN --device ${TUN_NODE}`);
+    }
+    const way = namespaceWay(system, place, RUN);
+    if (!way.ok) why.push(way.why);
+    const mend = way.ok ? [ROOTLESS] : way.mend.startsWith("sudo sysctl") ? [way.mend, ROOTLESS] : [way.mend];
+    return new PeerUnavailable(why.join(", and "), [...(tun === undefined ? [] : [tun.mend]), ...mend].join(", then: "));
   }
-  if (!capable(CAP_NET_ADMIN)) return new PeerUnavailable("making a network interface needs CAP_NET_ADMIN", "without root: unshare -Urn npx vitest run");
-  if (where === "own" && !capable(CAP_SYS_ADMIN))
-    return new PeerUnavailable("a network namespace of its own needs CAP_SYS_ADMIN", 'in Docker with NET_ADMIN alone: createPeer({ namespace: "here" })');
+  if (tun !== undefined) return new PeerUnavailable(tun.why, tun.mend);
+  if (where === "own" && !hasCapability("CAP_SYS_ADMIN", system))
+    return new PeerUnavailable(
+      "a network namespace of its own needs CAP_SYS_ADMIN",
+      `createPeer({ namespace: "here" }) does without${contained ? ", or add to docker run: --cap-add SYS_ADMIN" : ""}`,
+    );
   return undefined;
 }
 
@@ -78,7 +81,7 @@ export function enter(): () => void {
     if (libc("unshare", ["int"])(CLONE_NEWNET) !== 0) {
       users--;
       closeSync(fd);
-      throw new PeerUnavailable(`the system refuses a network namespace (errno ${koffi.errno()})`, "run as root, or without it: unshare -Urn npx vitest run");
+      throw new PeerUnavailable(`the system refuses a network namespace (errno ${koffi.errno()})`, `run as root, or without it: ${ROOTLESS}`);
     }
     home = fd;
     const lo = new NetDevice("lo");

@@ -1,49 +1,9 @@
 /** `doctor` tells apart the places it may run in, and names one command for each thing that is missing. */
 import { describe, expect, test } from "vitest";
 import { examine, type Runtime } from "../../src/cli/commands/doctor.js";
-import type { System } from "../../src/cli/environment.js";
+import { NET_ADMIN, type Shown, SYS_ADMIN, system } from "../support/system.js";
 
 const RUNTIME: Runtime = { node: "20.20.0", platform: "linux", kernel: "6.1", koffi: async () => "3.3.4", tunFeatures: async () => 0x7137 };
-const caps = (...bits: number[]): string =>
-  `CapEff:\t${bits
-    .reduce((set, bit) => set | (1n << BigInt(bit)), 0n)
-    .toString(16)
-    .padStart(16, "0")}\n`;
-const NET_ADMIN = 12,
-  SYS_ADMIN = 21;
-
-interface Shown {
-  files?: Record<string, string>;
-  caps?: number[];
-  tun?: string | undefined | "none";
-  unshare?: "refused" | "missing" | "works";
-  tools?: Record<string, string | undefined>;
-  uid?: number;
-  contained?: boolean;
-}
-function system(shown: Shown): System {
-  const files: Record<string, string> = { "/proc/self/status": caps(...(shown.caps ?? [])), "/proc/self/uid_map": "0 0 4294967295", ...shown.files };
-  if (shown.tun !== "none") files["/dev/net/tun"] = "";
-  const tools: Record<string, string | undefined> = { curl: "curl 7.88", nc: "OpenBSD netcat\n-46bCDdFhklNnrStUuvZz", ip: "ip utility", ...shown.tools };
-  return {
-    read: (path) => files[path],
-    exists: (path) => files[path] !== undefined,
-    link: (path) => (path === "/proc/self/ns/pid" ? (shown.contained === true ? "pid:[4026532999]" : "pid:[4026531836]") : undefined),
-    open: () => shown.tun,
-    run(program) {
-      if (program === "unshare") {
-        if (shown.unshare === "missing") return { status: null, output: "", error: "ENOENT" };
-        return shown.unshare === "refused"
-          ? { status: 1, output: "unshare: unshare failed: Operation not permitted", error: undefined }
-          : { status: 0, output: "", error: undefined };
-      }
-      const output = tools[program];
-      return output === undefined ? { status: null, output: "", error: "ENOENT" } : { status: 0, output, error: undefined };
-    },
-    uid: shown.uid ?? 0,
-    env: {},
-  };
-}
 const missing = async (shown: Shown, runtime = RUNTIME): Promise<Record<string, string | undefined>> =>
   Object.fromEntries((await examine(system(shown), runtime)).filter((c) => c.verdict === "missing").map((c) => [c.name, c.mend]));
 
