@@ -1,5 +1,6 @@
 /** RFC 864: sends characters for as long as somebody takes them. */
 import { type Connection, type ConnectionUser, type Memory, memoryOf } from "../sockets/direct.js";
+import { PLACE, type Placed } from "./roster.js";
 import { service } from "./service.js";
 
 const FIRST = 0x20,
@@ -46,7 +47,8 @@ export const chargen = service({
 let shared: Uint8Array | undefined;
 
 /** Keeps the send queue full of the same block, which is never copied. */
-class Chargen implements ConnectionUser {
+class Chargen implements ConnectionUser, Placed {
+  [PLACE] = -1;
   readonly closed: (conn: Connection) => void;
   readonly #block: Memory;
   /** Where in the block the next octet is: the queue may take less than was offered. */

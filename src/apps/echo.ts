@@ -1,5 +1,6 @@
 /** RFC 862: sends back what it gets, and ends when the peer has. */
 import type { Connection, ConnectionUser } from "../sockets/direct.js";
+import { PLACE, type Placed } from "./roster.js";
 import { service } from "./service.js";
 
 export const echo = service({
@@ -26,7 +27,8 @@ export const echo = service({
 });
 
 /** Octets go from the one queue to the other; what the other has no room for stays, and shuts the window. */
-class Echo implements ConnectionUser {
+class Echo implements ConnectionUser, Placed {
+  [PLACE] = -1;
   readonly closed: (conn: Connection) => void;
   constructor(closed: (conn: Connection) => void) {
     this.closed = closed;

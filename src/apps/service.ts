@@ -1,6 +1,7 @@
 /** What an application is: something that serves on sockets in the manner of node:net, ours or Node's own. */
 import type { AddressInfo, Socket } from "node:net";
 import type { Connection, ConnectionUser } from "../sockets/direct.js";
+import { type Placed, Roster } from "./roster.js";
 
 /** The part of `node:net` that applications use, and the extensions that they use where they are there. */
 export interface NetLike {
@@ -54,7 +55,7 @@ interface Definition {
   /** Called once for each start; gives what serves a connection, and what is to be ended beside the connections. */
   open(net: NetLike): { serve(socket: Socket): void; stop?(): void };
   /** The same on a bare connection, where the net has them: `closed` is to be called when the connection is. */
-  direct?(conn: Connection, closed: (conn: Connection) => void, net: NetLike): ConnectionUser;
+  direct?(conn: Connection, closed: (conn: Connection) => void, net: NetLike): ConnectionUser & Placed;
 }
 
 /** A service from what it does with a connection. */
@@ -67,7 +68,7 @@ export function service(definition: Definition): Service {
     async start(net, where = {}) {
       if (definition.direct !== undefined && net.accept !== undefined) return startDirect(definition, definition.direct, net, net.accept, where);
       const { serve, stop } = definition.open(net);
-      const sockets = new Set<Socket>();
+      const sockets = new Roster<Socket>((socket) => socket as Placed);
       function onClose(this: Socket): void {
         sockets.delete(this);
       }
@@ -92,7 +93,7 @@ export function service(definition: Definition): Service {
           stop?.();
           await new Promise<void>((resolve) => {
             server.close(() => resolve());
-            for (const socket of sockets) socket.destroy();
+            for (const socket of sockets.items()) socket.destroy();
           });
         },
       };
@@ -107,21 +108,22 @@ function startDirect(
   accept: NonNullable<NetLike["accept"]>,
   where: Where,
 ): RunningService {
-  const connections = new Set<Connection>();
+  const connections = new Roster<Connection>((conn) => conn.user as Placed);
   const forget = (conn: Connection): void => {
     connections.delete(conn);
   };
   const listener = accept({ port: where.port ?? definition.defaultPort, host: where.host, backlog: where.backlog }, (conn) => {
-    connections.add(conn);
     if (definition.noDelay === true) conn.setNoDelay(true);
-    return direct(conn, forget, net);
+    conn.user = direct(conn, forget, net);
+    connections.add(conn);
+    return conn.user;
   });
   return {
     name: definition.name,
     port: listener.port as number,
     async close() {
       listener.close();
-      for (const conn of connections) conn.release();
+      for (const conn of connections.items()) conn.release();
     },
   };
 }

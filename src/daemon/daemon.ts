@@ -140,7 +140,7 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   const failed = new Promise<DeviceFailure>((resolve) => {
     fail = resolve;
   });
-  const driver: Driver = drive(device, stack, clock, fail);
+  const driver: Driver = drive(device, stack, clock, fail, log);
   undo.push(() => driver.stop());
 
   const net = createNet(stack, { now: clock.now });

@@ -33,10 +33,22 @@ export interface Driver {
   stop(): void;
 }
 
+/** Told of turns: what is done at the end of one has waited until the answers have left. */
+export interface AroundTurns {
+  turnBegins(): void;
+  turnEnds(): void;
+}
+
 /** Batches that one turn takes before it lets timers, and then others in the process, have their share. */
 const BATCHES = 4;
 
-export function drive(device: Device, stack: Stack, clock: Clock, onFailure: (failure: DeviceFailure) => void = () => {}): Driver {
+export function drive(
+  device: Device,
+  stack: Stack,
+  clock: Clock,
+  onFailure: (failure: DeviceFailure) => void = () => {},
+  around: AroundTurns = { turnBegins() {}, turnEnds() {} },
+): Driver {
   let queued = false,
     stopped = false,
     turning = false;
@@ -47,6 +59,7 @@ export function drive(device: Device, stack: Stack, clock: Clock, onFailure: (fa
     if (stopped || turning) return;
     turning = true;
     queued = false;
+    around.turnBegins();
     try {
       let now = clock.now();
       for (let i = 0; i < BATCHES; i++) {
@@ -61,6 +74,7 @@ export function drive(device: Device, stack: Stack, clock: Clock, onFailure: (fa
       schedule(now);
     } finally {
       turning = false;
+      around.turnEnds();
     }
   };
   const schedule = (now: Millis): void => {

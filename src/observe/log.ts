@@ -1,6 +1,6 @@
 /** The log: pino for the daemon's own lines, and the events of the stack in the same format through the same destination. */
 import { type Logger, pino } from "pino";
-import type { EventKind, Observer, TcpEvent } from "../tcp/events.js";
+import { bitOf, type EventKind, type Observer, type TcpEvent } from "../tcp/events.js";
 import { Destination } from "./destination.js";
 import { kindsAt, type Level } from "./levels.js";
 import { eventLine } from "./lines.js";
@@ -22,6 +22,9 @@ export interface LogOptions {
 /** SYNs to closed ports that get a line of their own; the counters have all of them. */
 const REFUSALS_PER_SECOND = 100;
 
+/** Events that may wait for the end of a turn. */
+const WAITING = 1_024;
+
 /** Counts of the log itself, for status and metrics. */
 export interface LogCounters {
   readonly lines: number;
@@ -36,7 +39,13 @@ export class Log implements Observer {
   readonly #prettify: ((line: string) => string) | undefined;
   readonly #clock: () => number;
   #level: Level;
-  #wants: ReadonlySet<EventKind>;
+  /** Bits of the kinds that the level shows. */
+  #wants: number;
+  /** Events of this turn that are not lines yet, and when they were. */
+  readonly #events: (TcpEvent | undefined)[] = [];
+  readonly #times: number[] = [];
+  #waiting = 0;
+  #defers = false;
   #lines = 0;
   #refusalSecond = -1;
   #refusals = 0;
@@ -59,6 +68,7 @@ export class Log implements Observer {
       { level: options.level, base: null },
       {
         write: (line: string): void => {
+          this.settle();
           this.#lines++;
           write(line);
         },
@@ -67,13 +77,32 @@ export class Log implements Observer {
   }
 
   wants(kind: EventKind): boolean {
-    return this.#wants.has(kind);
+    return (this.#wants & bitOf(kind)) !== 0;
   }
 
   event(event: TcpEvent): void {
     // Another observer may have asked for a kind that is off here.
-    if (!this.#wants.has(event.kind) || (event.kind === "refused" && !this.#mayTellRefusal())) return;
+    if (!this.wants(event.kind) || (event.kind === "refused" && !this.#mayTellRefusal())) return;
     this.#put(event);
+  }
+
+  /** A turn begins: until `turnEnds`, or until there are {@link WAITING} of them, events wait. What answers the peer goes first. */
+  turnBegins(): void {
+    this.#defers = true;
+  }
+  turnEnds(): void {
+    this.#defers = false;
+    this.settle();
+  }
+  /** Makes lines of the events that wait. */
+  settle(): void {
+    const count = this.#waiting;
+    if (count === 0) return;
+    this.#waiting = 0;
+    for (let i = 0; i < count; i++) {
+      this.#write(this.#events[i] as TcpEvent, this.#times[i] as number);
+      this.#events[i] = undefined;
+    }
   }
 
   /** A stranger's SYN to a closed port costs him one packet: it must not cost us a line each. */
@@ -90,8 +119,14 @@ export class Log implements Observer {
 
   #put(event: TcpEvent): void {
     this.#lines++;
-    if (this.#prettify === undefined) this.#destination.writeEvent(event, this.#clock());
-    else this.#destination.write(this.#prettify(eventLine(event, this.#clock())));
+    if (!this.#defers) return this.#write(event, this.#clock());
+    if (this.#waiting === WAITING) this.settle();
+    this.#events[this.#waiting] = event;
+    this.#times[this.#waiting++] = this.#clock();
+  }
+  #write(event: TcpEvent, time: number): void {
+    if (this.#prettify === undefined) this.#destination.writeEvent(event, time);
+    else this.#destination.write(this.#prettify(eventLine(event, time)));
   }
 
   /** A line of the daemon that is written whatever the level is. */
@@ -112,6 +147,7 @@ export class Log implements Observer {
   }
 
   get counters(): LogCounters {
+    this.settle();
     const d = this.#destination;
     return { lines: this.#lines, lostLines: d.lostLines, errors: d.errors, lastError: d.lastError };
   }
@@ -120,12 +156,15 @@ export class Log implements Observer {
     return this.#destination.isFile;
   }
   reopen(): void {
+    this.settle();
     this.#destination.reopen();
   }
   flush(timeoutMs?: number): Promise<void> {
+    this.settle();
     return this.#destination.flush(timeoutMs);
   }
   flushSync(): void {
+    this.settle();
     this.#destination.flushSync();
   }
 }

@@ -1,8 +1,8 @@
 /** Counts what only events tell: transitions, and how connections ended. Drops and segments are counted by the core itself. */
-import type { ClosedBy, EventKind, Observer, TcpEvent } from "../tcp/events.js";
+import { bitOf, type ClosedBy, type EventKind, type Observer, type TcpEvent } from "../tcp/events.js";
 import { type State, STATES } from "../tcp/state.js";
 
-const COUNTED: ReadonlySet<EventKind> = new Set(["transition", "closed", "flood", "limit", "fault"]);
+const COUNTED = bitOf("transition") | bitOf("closed") | bitOf("flood") | bitOf("limit") | bitOf("fault");
 
 export class Tally implements Observer {
   // A row for each old state, made beforehand: counting takes no string and no new key.
@@ -21,7 +21,7 @@ export class Tally implements Observer {
   }
 
   wants(kind: EventKind): boolean {
-    return COUNTED.has(kind);
+    return (COUNTED & bitOf(kind)) !== 0;
   }
 
   event(e: TcpEvent): void {

@@ -9,8 +9,7 @@ import type { StackLimits } from "./limits.js";
 export class Shedding {
   readonly #env: Environment;
   readonly #limits: Readonly<StackLimits>;
-  /** Oldest first. */
-  readonly #timeWaits = new Set<Tcb>();
+  readonly #timeWaits = new TimeWaits();
   /** The second in which each kind of limit was last told of, and what was shed since. */
   readonly #told = new Map<string, { second: number; shed: number }>();
   orphans = 0;
@@ -31,7 +30,7 @@ export class Shedding {
     return undefined;
   }
   removed(t: Tcb): void {
-    if (t.countedTimeWait) this.#timeWaits.delete(t);
+    if (t.countedTimeWait) this.#timeWaits.remove(t);
     if (t.countedOrphan) this.orphans--;
   }
 
@@ -70,7 +69,7 @@ export class Shedding {
       this.orphans--;
     }
     if (this.#timeWaits.size <= this.#limits.maxTimeWait) return undefined;
-    const [oldest] = this.#timeWaits;
+    const { oldest } = this.#timeWaits;
     this.tell("maxTimeWait", this.#limits.maxTimeWait, now);
     oldest?.close(oldest.closedBy ?? "local", "limit-time-wait", now);
     return oldest;
@@ -80,5 +79,34 @@ export class Shedding {
     if (++this.orphans <= this.#limits.maxOrphans) return;
     this.tell("maxOrphans", this.#limits.maxOrphans, now);
     reset(t, "limit-orphans", now, "limit");
+  }
+}
+
+/**
+ * Connections in TIME-WAIT in the order in which they came there, linked through themselves. Not a Set: V8 makes its table
+ * anew every so many deletions, the old one points to the new one, and once one such table is old, young connections
+ * that are gone are kept for its sake until the whole heap is marked.
+ */
+class TimeWaits {
+  size = 0;
+  oldest: Tcb | undefined;
+  #newest: Tcb | undefined;
+
+  add(t: Tcb): void {
+    this.size++;
+    t.olderTimeWait = this.#newest;
+    if (this.#newest === undefined) this.oldest = t;
+    else this.#newest.newerTimeWait = t;
+    this.#newest = t;
+  }
+  remove(t: Tcb): void {
+    this.size--;
+    const { olderTimeWait: older, newerTimeWait: newer } = t;
+    if (older === undefined) this.oldest = newer;
+    else older.newerTimeWait = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.olderTimeWait = older;
+    t.olderTimeWait = undefined;
+    t.newerTimeWait = undefined;
   }
 }

@@ -110,7 +110,6 @@ export class Stack implements Outlet {
   readonly #listeners = new ListenerTable();
   readonly #ports: EphemeralPorts;
   readonly #perSource = new Map<number, number>();
-  readonly #connections = new Map<number, Tcb>();
   readonly #cookieMode: SynCookieMode;
   readonly #cookies: SynCookies;
   readonly #reassembly: Reassembly;
@@ -214,11 +213,16 @@ export class Stack implements Outlet {
     c.pagesCapacity = this.env.pages.capacity;
     return c;
   }
-  *connections(): IterableIterator<Connection> {
-    for (const t of this.#connections.values()) yield t.connection;
+  /** All connections, oldest first. The order is made when it is asked for: a list that keeps it would be work for each. */
+  connections(): IterableIterator<Connection> {
+    return [...this.#demux.values()]
+      .sort((a, b) => a.id - b.id)
+      .map((t) => t.connection)
+      .values();
   }
   connection(id: number): Connection | undefined {
-    return this.#connections.get(id)?.connection;
+    for (const t of this.#demux.values()) if (t.id === id) return t.connection;
+    return undefined;
   }
   /** The connection of these four; undefined if there is none. */
   find(localAddress: string, localPort: number, remoteAddress: string, remotePort: number): Connection | undefined {
@@ -593,7 +597,7 @@ export class Stack implements Outlet {
   }
   #synBacklogFull(now: Millis): void {
     this.#counts.synBacklogOverflows++;
-    this.#shedding.flood(this.#counts.halfOpen, this.#connections.values(), this.#cookies.sent, now);
+    this.#shedding.flood(this.#counts.halfOpen, this.#demux.values(), this.#cookies.sent, now);
   }
   #icmpArrivesHere(memory: Memory, offset: number, length: number, now: Millis): void {
     const ip = this.#ip,
@@ -614,7 +618,6 @@ export class Stack implements Outlet {
     t.connection = new Connection(t, user);
     t.ts.offset = timestampOffset(this.#secret, flow.local, flow.remote);
     this.#demux.add(flow.local, flow.remote, flow.ports, t);
-    this.#connections.set(t.id, t);
     if (this.limits.maxPerSource > 0) this.#perSource.set(flow.remote, (this.#perSource.get(flow.remote) ?? 0) + 1);
     return t;
   }
@@ -631,7 +634,6 @@ export class Stack implements Outlet {
     this.#wheel.clear(t.wake);
     this.#shedding.removed(t);
     this.#demux.delete(flow.local, flow.remote, flow.ports);
-    this.#connections.delete(t.id);
     if (this.env.starved.size > 0) this.env.starved.delete(t);
     this.#leaveHalfOpen(t);
     if (this.limits.maxPerSource > 0) {
@@ -651,7 +653,7 @@ export class Stack implements Outlet {
     this.#listeners.delete(l);
     const now = this.env.time();
     // §3.10.4, LISTEN: nothing is sent; what the peer sends next finds no connection and is reset by that.
-    for (const t of [...this.#connections.values()]) if (t.listener === l && t.state === "SYN-RECEIVED") t.close("local", "9293-3.10.4", now);
+    for (const t of [...this.#demux.values()]) if (t.listener === l && t.state === "SYN-RECEIVED") t.close("local", "9293-3.10.4", now);
   }
 
   readonly #accepted = (t: Tcb): void => {

@@ -231,6 +231,9 @@ export class Tcb implements Window {
   /** For the stack: whether it is counted as an orphan, and as a TIME-WAIT entry. */
   countedOrphan = false;
   countedTimeWait = false;
+  /** For the stack: its neighbours in the order in which connections came to TIME-WAIT. */
+  olderTimeWait: Tcb | undefined;
+  newerTimeWait: Tcb | undefined;
   /** The listener that this is a half-open child of; opaque to the core. */
   listener: unknown;
   toldEstablished = false;

@@ -111,6 +111,34 @@ describe("the log", () => {
     expect(log.counters).toMatchObject({ lines: everyKind.length * 2, lostLines: 0, errors: 0 });
   });
 
+  test("within a turn events wait for its end with the time at which they happened; a line of the daemon comes after them", async () => {
+    const path = join(dir, "log");
+    let now = 10;
+    const log = new Log({ level: "trace", format: "json", to: path, clock: () => now });
+    log.turnBegins();
+    log.event(everyKind[0]!);
+    now = 20;
+    log.logger.info({ event: "between" }, "of the daemon");
+    log.event(everyKind[1]!);
+    now = 30;
+    log.turnEnds();
+    log.event(everyKind[2]!);
+    await log.flush();
+    const lines = linesOf(path).map((l) => JSON.parse(l) as { event: string; time: number });
+    expect(lines.map((l) => l.event)).toEqual([everyKind[0]!.kind, "between", everyKind[1]!.kind, everyKind[2]!.kind]);
+    expect(lines.filter((l) => l.event !== "between").map((l) => l.time)).toEqual([10, 20, 30]);
+  });
+
+  test("however long a turn is, no event is lost and what waits is bounded; one that ends the process writes what waits", () => {
+    const path = join(dir, "log");
+    const log = new Log({ level: "trace", format: "json", to: path });
+    const many = everyKind.filter((e) => e.kind !== "refused");
+    log.turnBegins();
+    for (let i = 0; i < 5_000; i++) log.event(many[i % many.length]!);
+    log.flushSync();
+    expect(linesOf(path).map((l) => (JSON.parse(l) as { event: string }).event)).toEqual(Array.from({ length: 5_000 }, (_, i) => many[i % many.length]!.kind));
+  });
+
   test("pretty is one line each, with the words and the clause", async () => {
     const path = join(dir, "log");
     const log = new Log({ level: "trace", format: "pretty", to: path });
