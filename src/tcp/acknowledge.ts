@@ -1,5 +1,5 @@
 /** The receiving side's words: when to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2) and which window to tell (§3.8.6.2.2). */
-import { add, diff, lt, max, type Seq } from "./seq.js";
+import { add, diff, max, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
 
@@ -40,7 +40,6 @@ export function ackText(t: Tcb, octets: number, segments: number, now: Millis): 
     ackNow(t);
   } else if (!t.timers.isArmed("delayedAck")) {
     t.timers.arm("delayedAck", after(now, t.options.delayedAck));
-    t.env.outlet.touched(t);
   }
 }
 
@@ -52,7 +51,6 @@ export function acknowledged(t: Tcb): void {
   a.segments = 0;
   a.duplicates = 0;
   a.dsackStart = undefined;
-  a.dsackEnd = undefined;
   t.timers.disarm("delayedAck");
 }
 
@@ -70,10 +68,10 @@ export function advertise(t: Tcb): number {
   const step = diff(t.rcv.edge, room);
   const worth = Math.min(t.options.receiveBuffer / 2, t.rcv.mss);
   if (step >= worth || (step > 0 && !t.options.windowSteps && diff(t.rcv.nxt, room) >= worth)) t.rcv.edge = room;
-  if (lt(t.rcv.edge, t.rcv.nxt)) t.rcv.edge = t.rcv.nxt;
   const unit = 1 << t.rcv.wscale;
   // Rounded up: rounding down would take back what an earlier segment promised (RFC 7323 §2.4).
   const field = Math.min(65_535, Math.ceil(t.rcv.wnd / unit));
+  // A FIN is taken at a shut window too: then RCV.NXT has passed the edge.
   t.rcv.edge = max(t.rcv.edge, add(t.rcv.nxt, field * unit));
   return field;
 }

@@ -40,10 +40,7 @@ function startPeriod(t: Tcb, now: Millis): void {
 }
 
 function arm(t: Tcb): void {
-  const next = Math.min(ageOver(t), idleOver(t), shutOver(t), periodOver(t));
-  if (next === NEVER) return;
-  t.timers.arm("user", next as Millis);
-  t.env.outlet.touched(t);
+  t.timers.arm("user", Math.min(ageOver(t), idleOver(t), shutOver(t), periodOver(t)) as Millis);
 }
 
 const over = (since: number, time: number): Millis => (time > 0 && since >= 0 ? after(since as Millis, time) : NEVER);

@@ -1,6 +1,5 @@
 /** Opening (RFC 9293 §3.5): what a SYN carries, what both ends agreed on, and where the windows start. */
-import { CWR, ECE, type Segment, SYN } from "../wire/segment.js";
-import { ackNow } from "./acknowledge.js";
+import { ACK, CWR, ECE, type Segment, SYN } from "../wire/segment.js";
 import { add, seq, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import type { Millis } from "./time.js";
@@ -17,7 +16,6 @@ export function startSequence(t: Tcb, iss: Seq): void {
   t.snd.una = iss;
   t.snd.nxt = iss;
   t.smallSentEnd = iss;
-  t.mostUntil = iss;
   t.recovery.point = iss;
   t.startText();
 }
@@ -34,17 +32,12 @@ export function openPassively(t: Tcb, seg: Segment, iss: Seq, now: Millis): void
   t.env.counters.passiveOpens++;
   startSequence(t, iss);
   t.stats.segmentsIn++;
-  t.lastReceivedAt = now;
   t.rcv.irs = seq(seg.sequence);
   t.rcv.nxt = add(t.rcv.irs, 1);
   t.receiveQueue.start(t.rcv.nxt);
   t.rcv.edge = add(t.rcv.nxt, initialWindow(t));
   takeSynOptions(t, seg, now);
-  t.snd.wnd = seg.window;
-  t.snd.maxWnd = seg.window;
-  t.snd.wl1 = t.rcv.irs;
   t.setState("SYN-RECEIVED", "9293-3.10.7.2/3", now, "S.");
-  ackNow(t);
 }
 
 /**
@@ -67,7 +60,6 @@ export function openFromCookie(
   t.snd.peerMss = Math.max(offered.mss, t.options.minMss);
   t.ts.on = t.options.timestamps && ack.hasTimestamps;
   t.ts.recent = ack.tsVal;
-  t.ts.recentAt = now;
   t.ts.lastAckSent = t.rcv.nxt;
   const options = t.ts.on;
   t.sackOk = options && t.options.sack && offered.sack;
@@ -76,9 +68,6 @@ export function openFromCookie(
   t.windowScaling = options && offered.windowScale >= 0;
   if (!t.windowScaling) t.rcv.wscale = 0;
   setMss(t);
-  t.snd.wnd = ack.window << t.snd.wscale;
-  t.snd.maxWnd = t.snd.wnd;
-  t.snd.wl1 = t.rcv.irs;
   // Counted as sent twice, so that nothing is timed by it (Karn).
   const syn = t.board.push(t.snd.iss, add(t.snd.iss, 1), SYN, now);
   syn.transmissions = 2;
@@ -108,15 +97,12 @@ export function takeSynOptions(t: Tcb, seg: Segment, now: Millis): void {
   t.sackOk = o.sack && seg.sackPermitted;
   t.windowScaling = o.windowScaling && seg.windowScale >= 0;
   if (t.windowScaling) t.snd.wscale = Math.min(seg.windowScale, WSCALE_MAX);
-  else {
-    t.snd.wscale = 0;
-    t.rcv.wscale = 0;
-  }
+  else t.rcv.wscale = 0;
   takeUserTimeout(t, seg);
   // RFC 3168 §6.1.1: SYN with ECE and CWR asks; SYN,ACK with ECE alone agrees.
   const asks = (seg.ctl & (ECE | CWR)) === (ECE | CWR),
     agrees = (seg.ctl & (ECE | CWR)) === ECE;
-  t.ecn = t.state === "SYN-SENT" && seg.ctl & ~SYN & 16 ? o.ecn === "on" && agrees : o.ecn !== "off" && asks;
+  t.ecn = t.state === "SYN-SENT" && seg.ctl & ACK ? o.ecn === "on" && agrees : o.ecn !== "off" && asks;
   setMss(t);
 }
 
@@ -131,6 +117,4 @@ export function initializeCongestion(t: Tcb): void {
   const segments = t.stats.timeouts > 1 ? 1 : t.options.initialWindow;
   t.cwnd = segments * t.mss;
   if (t.stats.timeouts > 0) t.rtt.afterSynTimeout();
-  t.retransmissions = 0;
-  t.troubleSince = -1;
 }

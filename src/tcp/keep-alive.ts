@@ -7,5 +7,5 @@ import { keepAliveIdleOf } from "./user-timeout.js";
 /** Starts or restarts the idle time. */
 export function armKeepAlive(t: Tcb, now: Millis): void {
   if (!t.keepAlive || !isSynchronized(t.state) || t.state === "TIME-WAIT") return t.timers.disarm("keepAlive");
-  t.timers.arm("keepAlive", after(now, t.keepAliveSent > 0 ? t.keepAliveInterval : keepAliveIdleOf(t)));
+  t.timers.arm("keepAlive", after(now, keepAliveIdleOf(t)));
 }

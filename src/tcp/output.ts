@@ -4,6 +4,7 @@ import { SegmentHeader } from "../wire/tcp.js";
 import { acknowledged, advertise } from "./acknowledge.js";
 import { windowIsShut } from "./bounds.js";
 import { initialWindow } from "./handshake.js";
+import type { Range } from "./receive-queue.js";
 import type { Sent } from "./scoreboard.js";
 import { add, diff, gt, leq, lt, min, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
@@ -14,10 +15,8 @@ import { offerUserTimeout, userTimeoutRoom } from "./user-timeout.js";
 const header = new SegmentHeader();
 
 export function output(t: Tcb, now: Millis): void {
+  if (t.isClosed) return;
   switch (t.state) {
-    case "CLOSED":
-    case "LISTEN":
-      return;
     case "SYN-SENT":
     case "SYN-RECEIVED":
       return sendSyn(t, now);
@@ -63,7 +62,6 @@ function sendSyn(t: Tcb, now: Millis): void {
     t.snd.nxt = add(t.snd.iss, 1);
   }
   t.env.outlet.segment(t, header, t.snd.nxt, 0, again);
-  t.ts.lastAckSent = t.rcv.nxt;
   acknowledged(t);
   t.timers.arm("retransmit", after(now, t.rtt.rto));
 }
@@ -88,15 +86,13 @@ export function resend(t: Tcb, r: Sent, limit: number, now: Millis): void {
   const size = segmentSize(t);
   let length = Math.min(text, Math.max(limit, 1), maxText(t));
   if (length < text && length > size) length -= length % size;
-  if (length > 0) length = t.sendQueue.reach(r.start, length);
+  length = t.sendQueue.reach(r.start, length);
   if (length < text) t.board.splitRecord(r, add(r.start, length));
   const fin = (r.ctl & FIN) !== 0;
   t.board.sentAgain(r, now);
   countRetransmission(t, length);
   t.recovery.retransmitted(r.length, now);
-  if (t.troubleSince < 0) t.troubleSince = now;
   sendText(t, r.start, length, fin, true, now);
-  t.recovery.rearm(now, false);
 }
 const textLength = (t: Tcb, r: Sent): number => diff(r.start, gt(r.end, t.end) ? t.end : r.end);
 
@@ -125,7 +121,6 @@ function sackBlocks(t: Tcb): number {
 
 /** New text and FIN: min of what there is, what the peer allows and what the network allows. */
 function sendNew(t: Tcb, now: Millis): void {
-  if (t.state !== "ESTABLISHED" && t.state !== "CLOSE-WAIT" && !t.closing) return;
   restartIfIdle(t, now);
   t.cwndLimited = false;
   const size = segmentSize(t),
@@ -256,7 +251,6 @@ function windowShut(t: Tcb, now: Millis): void {
 
 function limited(t: Tcb, by: "app" | "rwnd" | "cwnd", now: Millis): void {
   const is = by === "app" && t.board.isEmpty ? "none" : by;
-  if (is === t.limitedBy) return;
   const ms = now - t.limitedSince;
   if (t.limitedBy === "rwnd") t.stats.rwndLimitedMs += ms;
   if (t.limitedBy !== "none") t.stats.busyMs += ms;
@@ -306,13 +300,11 @@ export function probeTail(t: Tcb, now: Millis): void {
     transmitNew(t, length, size, fin, now);
     t.recovery.tlp.sent(t.snd.nxt, false);
   } else {
-    let last = t.board.last;
-    if (last === undefined) return;
+    let last = t.board.last as Sent;
     if (last.length > size) last = t.board.splitRecord(last, add(last.end, -size));
     const text = textLength(t, last);
     t.board.sentAgain(last, now);
     countRetransmission(t, text);
-    t.recovery.retransmitted(last.length, now);
     sendText(t, last.start, text, (last.ctl & FIN) !== 0, true, now);
     t.recovery.tlp.sent(t.snd.nxt, true);
   }
@@ -375,14 +367,13 @@ function fillSack(t: Tcb): void {
   if (n === 0) return;
   const edges = header.sackEdges;
   let i = 0;
-  if (t.ack.dsackStart !== undefined && t.ack.dsackEnd !== undefined) {
+  if (t.ack.dsackStart !== undefined) {
     edges[0] = t.ack.dsackStart as unknown as number;
     edges[1] = t.ack.dsackEnd as unknown as number;
     i = 1;
   }
   for (let k = 0; i < n; i++, k++) {
-    const r = t.receiveQueue.recent[k];
-    if (r === undefined) break;
+    const r = t.receiveQueue.recent[k] as Range;
     edges[2 * i] = r.start as unknown as number;
     edges[2 * i + 1] = r.end as unknown as number;
   }
@@ -397,6 +388,5 @@ export function resetHeader(t: Tcb): SegmentHeader {
   header.sequence = (t.state === "SYN-RECEIVED" || gt(edge, t.snd.una) ? t.snd.nxt : min(t.snd.nxt, t.snd.una)) as unknown as number;
   header.acknowledgment = t.rcv.nxt as unknown as number;
   header.ctl = RST | ACK;
-  header.window = 0;
   return header;
 }

@@ -39,7 +39,10 @@ export function inListen(env: Environment, seg: Segment): "open" | "done" {
   return env.drop(undefined, "9293-3.10.7.2/4"), "done"; // fourth
 }
 
-/** @returns "reopen" when a new SYN ended TIME-WAIT (RFC 6191): the stack opens the connection again */
+/**
+ * Whoever calls this lets the connection send afterwards, as after `Outlet.touched`.
+ * @returns "reopen" when a new SYN ended TIME-WAIT (RFC 6191): the stack opens the connection again
+ */
 export function segmentArrives(t: Tcb, seg: Segment, now: Millis): "reopen" | undefined {
   t.env.causedBySegment(seg);
   t.stats.segmentsIn += seg.segments;
@@ -90,7 +93,6 @@ function inSynSent(t: Tcb, seg: Segment, now: Millis): void {
     // <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>: the SYN is sent again, now with an ACK.
     const syn = t.board.first;
     if (syn !== undefined) t.board.markLost(syn);
-    t.env.outlet.touched(t);
   }
 }
 
@@ -130,7 +132,7 @@ function checkTimestamps(t: Tcb, seg: Segment, now: Millis): Step {
   if (((seg.tsVal - t.ts.recent) | 0) < 0 && now - t.ts.recentAt < TS_RECENT_LIFE) {
     t.env.counters.pawsDrops++;
     t.env.drop(t, "7323-5.3-R1");
-    if (seg.textLength > 0) noteDuplicate(t, seg);
+    noteDuplicate(t, seg);
     ackUnacceptable(t, now);
     return "stop";
   }
@@ -202,7 +204,6 @@ function checkSynAgain(t: Tcb, seg: Segment, now: Millis): Step {
     t.ack.invalidAt = now;
     const syn = t.board.first;
     if (syn !== undefined && syn.ctl & SYN) t.board.markLost(syn);
-    t.env.outlet.touched(t);
   }
   return "stop";
 }
@@ -297,11 +298,12 @@ function checkAck(t: Tcb, seg: Segment, now: Millis): Step {
   }
   if (gt(ack, t.snd.nxt) || (t.options.strictAckRange && diff(ack, t.snd.una) > t.snd.maxWnd)) {
     t.env.drop(t, "5961-5.2");
-    if (gt(ack, t.snd.nxt)) ackUnacceptable(t, now);
-    else challenge(t, now);
+    challenge(t, now);
     return "stop";
   }
   t.lastAckReceivedAt = now;
+  // MUST-37: probes of a shut window may go on for ever while they are answered; but not for an application that has let go.
+  if (!t.orphan) t.probes = 0;
   acceptTimestamp(t, seg, now);
   if (t.state === "TIME-WAIT") return "go on";
   if (lt(ack, t.snd.una)) return "go on"; // old duplicate: its ACK says nothing
@@ -309,7 +311,6 @@ function checkAck(t: Tcb, seg: Segment, now: Millis): Step {
   const queued = t.sendQueue.length;
   t.recovery.ackArrives(seg, windowChanged, now);
   if (t.sendQueue.length < queued) spaceFreed(t);
-  t.env.outlet.touched(t);
   if (t.finAcknowledged) return ourFinAcknowledged(t, seg, now);
   return "go on";
 }
@@ -346,10 +347,9 @@ function ourFinAcknowledged(t: Tcb, seg: Segment, now: Millis): Step {
 
 /** RFC 7323 §4.3: TS.Recent follows the segment that covers Last.ACK.sent. */
 function acceptTimestamp(t: Tcb, seg: Segment, now: Millis): void {
-  if (!t.ts.on || !seg.hasTimestamps) return;
   // §5.5: one that is too old to mean anything is replaced by whatever comes.
   const newer = ((seg.tsVal - t.ts.recent) | 0) >= 0 || now - t.ts.recentAt >= TS_RECENT_LIFE;
-  if (newer && leq(seq(seg.sequence), t.ts.lastAckSent)) {
+  if (t.ts.on && newer && leq(seq(seg.sequence), t.ts.lastAckSent)) {
     t.ts.recent = seg.tsVal;
     t.ts.recentAt = now;
   }
@@ -379,7 +379,6 @@ function updateWindow(t: Tcb, seg: Segment, ack: Seq): boolean {
 function windowReopened(t: Tcb): void {
   t.timers.disarm("persist");
   t.rtt.backoff = 0;
-  t.probes = 0;
   for (let r = t.board.flight.head; r !== undefined; r = t.board.flight.head) t.board.markLost(r);
 }
 
@@ -399,7 +398,6 @@ function established(t: Tcb, now: Millis): void {
   t.env.counters.established++;
   t.tell |= TELL_ESTABLISHED;
   armBounds(t, now);
-  armKeepAlive(t, now);
 }
 
 /** Sixth step and on. `skip`: sequence numbers at the front that were there before, the SYN included. */
@@ -482,10 +480,8 @@ function orphanHearsText(t: Tcb, seg: Segment, now: Millis): void {
 function checkFin(t: Tcb, seg: Segment, now: Millis): void {
   if (t.state === "CLOSED") return;
   const at = add(seq(seg.sequence), (seg.ctl & SYN ? 1 : 0) + seg.textLength);
-  if (t.rcv.finReceived) {
-    if (lt(at, t.rcv.nxt)) finAgain(t, now); // D18: RCV.NXT does not move again
-    return;
-  }
+  // D18: RCV.NXT does not move again. A FIN that comes again whole is unacceptable, and answered, in the first step.
+  if (t.rcv.finReceived) return;
   if (at !== t.rcv.nxt) {
     if (t.state === "FIN-WAIT-1" && t.finAcknowledged) t.setState("FIN-WAIT-2", "9293-3.10.7.4/5-fin-wait-1", now);
     if (lt(t.rcv.nxt, at) && leq(at, t.rcv.edge)) t.rcv.finAt = at;
@@ -496,7 +492,6 @@ function checkFin(t: Tcb, seg: Segment, now: Millis): void {
 /** Everything before the FIN is there. */
 function takeFin(t: Tcb, now: Millis): void {
   t.rcv.nxt = add(t.rcv.nxt, 1);
-  if (lt(t.rcv.edge, t.rcv.nxt)) t.rcv.edge = t.rcv.nxt;
   t.rcv.finReceived = true;
   t.receiveQueue.dropRanges();
   t.tell |= TELL_ENDED;
@@ -504,22 +499,13 @@ function takeFin(t: Tcb, now: Millis): void {
   switch (t.state) {
     case "SYN-RECEIVED":
     case "ESTABLISHED":
-      t.closedBy ??= "peer";
       return t.setState("CLOSE-WAIT", "9293-3.10.7.4/8", now, ".");
     case "FIN-WAIT-1":
       if (t.finAcknowledged) return t.enterTimeWait("local", "9293-3.10.7.4/8-time-wait", now);
-      t.closedBy ??= "both";
       return t.setState("CLOSING", "9293-3.10.7.4/8-closing", now, ".");
     case "FIN-WAIT-2":
       return t.enterTimeWait("local", "9293-3.10.7.4/8-time-wait", now);
     default:
       return;
-  }
-}
-function finAgain(t: Tcb, now: Millis): void {
-  ackNow(t);
-  if (t.state === "TIME-WAIT") {
-    t.env.hit("9293-3.10.7.4/5-time-wait");
-    t.timers.arm("timeWait", after(now, t.options.timeWait));
   }
 }

@@ -97,7 +97,7 @@ export class Acknowledging {
   quick = 0;
   /** A duplicate to report (RFC 2883 §4). */
   dsackStart: Seq | undefined;
-  dsackEnd: Seq | undefined;
+  dsackEnd: Seq = seq(0);
   /** When an ACK last answered something unacceptable. */
   invalidAt = -Infinity;
 }
@@ -196,8 +196,9 @@ export class Tcb implements Window {
 
   /** Timeouts in a row without anything acknowledged. */
   retransmissions = 0;
+  /** Window probes in a row that were not answered; those of an orphan all count. */
   probes = 0;
-  /** When the oldest unacknowledged octet was first sent again or probed; -1 when none is. */
+  /** When the first of the window probes that run went out; -1 when none did. */
   troubleSince = -1;
   /** Since when something waits before a shut window; -1 when nothing does. */
   shutSince = -1;
@@ -316,12 +317,10 @@ export class Tcb implements Window {
 
   /** Deletes the TCB: every timer and buffer goes (§3.10.8: none may be left). */
   close(by: ClosedBy, rule: RuleId, now: Millis, sent = ""): void {
-    if (this.state === "CLOSED" && this.closedBy !== undefined) return;
-    const wasTimeWait = this.state === "TIME-WAIT";
-    if (this.state !== "CLOSED") this.setState("CLOSED", rule, now, sent);
-    // A FIN said how it would end; a reset or a timeout before that end is another one.
-    const isOrderly = wasTimeWait || by === "local" || by === "peer" || by === "both";
-    const finished = isOrderly ? (this.closedBy ?? by) : by;
+    if (this.state === "CLOSED") return;
+    this.setState("CLOSED", rule, now, sent);
+    // TIME-WAIT has said already who closed.
+    const finished = this.closedBy ?? by;
     this.closedBy = finished;
     this.timers.clear();
     this.board.clear();
@@ -342,20 +341,16 @@ export class Tcb implements Window {
         retransmits: this.stats.retransmits,
       });
     }
-    this.env.outlet.touched(this);
   }
 
   /** §3.10.7.4: turns off the other timers, starts 2 MSL. The user's part is over. */
   enterTimeWait(by: ClosedBy, rule: RuleId, now: Millis): void {
     this.setState("TIME-WAIT", rule, now, ".");
     this.timers.clear();
-    this.closedBy ??= by;
+    this.closedBy = by;
     this.tell |= TELL_CLOSED;
     // RFC 3168 §6.1.1: nothing follows that a mark could slow down.
     this.ecn = false;
-    this.board.clear();
-    this.sendQueue.clear();
-    this.receiveQueue.dropRanges();
     this.timers.arm("timeWait", after(now, this.options.timeWait));
   }
 

@@ -62,7 +62,6 @@ const clock = (t: Tcb): Millis => t.env.time();
 
 /** §3.10.4. */
 export function close(t: Tcb): void {
-  if (t.closing) return;
   const now = clock(t);
   t.env.causedByCall("CLOSE");
   switch (t.state) {
@@ -156,7 +155,6 @@ export function setQuickAck(t: Tcb, on: boolean): void {
 /** What is queued above a smaller limit stays. */
 export function setSendBuffer(t: Tcb, octets: number): void {
   t.sendQueue.limit = validate({ sendBuffer: octets }).sendBuffer ?? octets;
-  t.env.outlet.touched(t);
 }
 /** Takes effect where an option is read as it is used; what the handshake agreed on stays. */
 export function configure(t: Tcb, changes: Partial<TcpOptions>): void {
