@@ -55,9 +55,7 @@ function tell(t: Tcb, timer: TimerName, n: number): void {
 
 /** Retransmission timeout: RFC 6298 §5.4 to §5.7. */
 function retransmission(t: Tcb, now: Millis): void {
-  if (t.board.isEmpty) return;
   t.retransmissions++;
-  if (t.troubleSince < 0) t.troubleSince = now;
   tell(t, "retransmit", t.retransmissions);
   if (t.state === "SYN-SENT" || t.state === "SYN-RECEIVED") return synTimedOut(t, now);
   // The peer took its window back to nothing: these are probes now, and while they are answered it lives (MUST-37, SHLD-17).
@@ -107,39 +105,35 @@ function timedOutForGood(t: Tcb, now: Millis): boolean {
 }
 
 function tailLoss(t: Tcb, now: Millis): void {
-  // The deadline may have been the RTO's own (RFC 8985 §7.2).
-  if (t.board.isEmpty) return;
   tell(t, "tailLossProbe", 1);
   probeTail(t, now);
 }
 
-/** §3.8.6.1: probes go on as long as they are answered (MUST-37); an unanswered one counts like a retransmission. */
+/** §3.8.6.1: probes go on as long as they are answered (MUST-37); those in a row that are not count like retransmissions. */
 function persist(t: Tcb, now: Millis): void {
+  // All that waited went out in the probes.
+  if (t.board.isEmpty && t.sendQueue.length === 0 && (t.finSent || !t.closing)) return;
   // Not shut, only silly, or a cork: what fits goes out now, and the RTO takes over.
   if (t.snd.wnd > 0 && t.board.isEmpty) return probeWindow(t, now);
   t.probes++;
   if (t.troubleSince < 0) t.troubleSince = now;
   const most = t.orphan ? t.options.orphanRetries : t.options.retries2;
   const limit = userTimeoutOf(t);
-  const silent = now - t.lastReceivedAt > t.rtt.rto;
-  if ((silent && t.probes > most) || (t.orphan && t.probes > most) || (limit > 0 && now - t.troubleSince >= limit)) return giveUp(t, "9293-3.8.6.1", now);
+  if (t.probes > most || (limit > 0 && now - t.troubleSince >= limit)) return giveUp(t, "9293-3.8.6.1", now);
   tell(t, "persist", t.probes);
-  t.timers.disarm("retransmit");
+  t.rtt.timedOut();
+  // Armed before the probe goes out, for while it is no other timer is.
   t.timers.arm("persist", after(now, t.rtt.rto));
   probeWindow(t, now);
-  t.timers.disarm("retransmit");
-  t.timers.disarm("tailLossProbe");
-  t.rtt.timedOut();
-  t.timers.arm("persist", after(now, t.rtt.rto));
 }
 
 /** §3.8.4; only when nothing is outstanding (MUST-26). */
 function keepAlive(t: Tcb, now: Millis): void {
-  const quiet = t.lastReceivedAt < 0 ? 0 : now - t.lastReceivedAt;
+  const quiet = now - t.lastReceivedAt;
   if (!t.board.isEmpty || t.sendQueue.length > 0) return armKeepAlive(t, now);
   // Something came since the timer was armed: only the rest of the idle time is left. From when it came, for what is left
   // of it now may be too little to move the clock, and the timer would be due for ever.
-  const due = t.lastReceivedAt < 0 ? now : after(t.lastReceivedAt as Millis, keepAliveIdleOf(t));
+  const due = after(t.lastReceivedAt as Millis, keepAliveIdleOf(t));
   if (t.keepAliveSent === 0 && due > now) return t.timers.arm("keepAlive", due);
   // With the option the idle time alone is longer than the limit (RFC 5482 §4.2): the probes are counted.
   const limit = t.options.userTimeoutOption ? 0 : userTimeoutOf(t);
