@@ -110,7 +110,7 @@ export const OPTIONS = {
 
   // Retransmission
   initialRto: num(1_000, 1, 60_000, "ms", "RFC 6298 §2.1", "RTO before the first sample"),
-  minRto: num(200, 1, 60_000, "ms", "RFC 6298 §2.4 says 1 s; Linux 200 ms, so do we", "floor of the RTO"),
+  minRto: num(200, 1, 60_000, "ms", "RFC 6298 §2.4 says 1 s; Linux 200 ms, so do we", "the least that the RTO lies above SRTT"),
   maxRto: num(120_000, 1_000, HOUR, "ms", "RFC 6298 §2.5 (at least 60 s)", "ceiling of the RTO and of probe intervals"),
   rtoSlop: num(0, 0, 10_000, "ms", "FreeBSD net.inet.tcp.rexmit_slop", "added to every RTO but the first of a SYN"),
   synRetries: num(7, 0, 127, "times", "RFC 9293 §3.8.3 MUST-23 (3 minutes)", "SYNs sent again before an active open fails: 255 s"),

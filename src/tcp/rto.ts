@@ -1,9 +1,6 @@
 /** The retransmission timeout (RFC 6298): SRTT, RTTVAR, RTO and the exponential back-off. Times in milliseconds. */
 import type { TcpOptions } from "./options.js";
 
-/** G, the clock's grain (RFC 6298 §2.3): timestamps tick at 1 ms, and timers are no finer. */
-const GRANULARITY = 1;
-
 export class RtoEstimator {
   srtt = -1;
   rttvar = 0;
@@ -45,7 +42,9 @@ export class RtoEstimator {
       this.rttvar = (1 - beta) * this.rttvar + beta * Math.abs(this.srtt - rtt);
       this.srtt = (1 - alpha) * this.srtt + alpha * rtt;
     }
-    this.#base = Math.min(this.#options.maxRto, Math.max(this.#options.minRto, this.srtt + Math.max(GRANULARITY, 4 * this.rttvar)));
+    // §2.4's floor lies under the variance and not under the whole, as Linux has it: where RTTVAR has fallen to nothing on a
+    // steady path, an RTO of just SRTT would run out with every ACK that is a little late. It is never below G, 1 ms.
+    this.#base = Math.min(this.#options.maxRto, this.srtt + Math.max(this.#options.minRto, 4 * this.rttvar));
     this.backoff = 0;
   }
 

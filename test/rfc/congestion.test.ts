@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Cubic } from "../../src/tcp/congestion/cubic.js";
 import { Reno } from "../../src/tcp/congestion/reno.js";
-import { DEFAULTS } from "../../src/tcp/options.js";
+import { DEFAULTS, OPTIONS } from "../../src/tcp/options.js";
 import { Prr } from "../../src/tcp/recovery/prr.js";
 import { RtoEstimator } from "../../src/tcp/rto.js";
 import { Millis } from "../../src/tcp/time.js";
@@ -36,17 +36,25 @@ describe("RTO [RFC 6298]", () => {
     expect(r.minRtt).toBe(400);
   });
   test("a variance of zero becomes the clock's grain; floor and ceiling [6298:4 6298:2.5]", () => {
-    const r = estimator();
+    const r = new RtoEstimator({ ...DEFAULTS, minRto: OPTIONS.minRto.min });
     for (let i = 0; i < 500; i++) r.sample(1_000, 1);
     expect(r.rto).toBeCloseTo(1_001, 3);
-    const low = estimator();
-    for (let i = 0; i < 50; i++) low.sample(1, 1);
-    expect(low.rto).toBe(200);
     const high = estimator();
     high.sample(500_000, 1);
     expect(high.rto).toBe(120_000);
     for (let i = 0; i < 9; i++) high.timedOut();
     expect(high.rto).toBe(120_000);
+  });
+  test("the floor lies under the variance, so that a steady path of any length leaves an ACK time to be late [6298:2.4]", () => {
+    for (const rtt of [1, 150, 200, 1_000]) {
+      const r = estimator();
+      for (let i = 0; i < 500; i++) r.sample(rtt, 1);
+      expect(r.rto).toBeCloseTo(rtt + 200, 3);
+    }
+    // Where the variance is larger it is what counts.
+    const r = estimator();
+    r.sample(300, 1);
+    expect(r.rto).toBe(900);
   });
   test("it doubles, and the next sample ends that [6298:5.5 6298:5-3 8961:4-3 8961:4-4]", () => {
     const r = estimator();

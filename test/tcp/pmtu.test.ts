@@ -106,7 +106,7 @@ describe("the search, packet by packet [RFC 4821]", () => {
   const blackHole = (p: Peer): void => {
     p.send(3_000);
     p.turn();
-    quietly(p, 0.7);
+    quietly(p, 0.8);
     acknowledge(p, edge(p));
     // What goes out again in small pieces now.
     p.sent();
@@ -246,7 +246,7 @@ describe("the search, packet by packet [RFC 4821]", () => {
       p.send(14_600);
       p.turn();
       expect(p.sent()).toHaveLength(10);
-      quietly(p, 0.7);
+      quietly(p, 0.8);
       const { cwnd } = p.conn.status(p.now);
       expect([pmtu(p), cwnd]).toEqual([1_024, 984]);
     });
