@@ -30,10 +30,9 @@ export class Ipv4Header {
 
 /** Reads the header at `offset` of a frame of `length` octets. @returns why it must be dropped, or undefined */
 export function parseIpv4(b: Uint8Array, offset: number, length: number, out: Ipv4Header): WireRule | undefined {
-  if (length < 1) return "ip-short";
+  if (length < IPV4_HEADER) return "ip-short";
   const first = b[offset] as number;
   if (first >> 4 !== 4) return "ip-version";
-  if (length < IPV4_HEADER) return "ip-short";
   const headerLength = (first & 15) << 2;
   if (headerLength < IPV4_HEADER || headerLength > length) return "1122-3.2.1.2";
   if (fold(sumHeader(b, offset, headerLength, 0)) !== 0xffff) return "1122-3.2.1.2";

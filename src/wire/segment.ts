@@ -68,6 +68,5 @@ const LETTERS: readonly (readonly [number, string])[] = [
   [CWR, "W"],
   [ACK, "."],
 ];
-const FORMATTED = Array.from({ length: 256 }, (_, ctl) => LETTERS.map(([bit, letter]) => (ctl & bit ? letter : "")).join(""));
 /** Control bits as tcpdump writes them: "S", "S.", "F.", "P.", ".", "R". */
-export const formatCtl = (ctl: number): string => FORMATTED[ctl & 255] as string;
+export const formatCtl = (ctl: number): string => LETTERS.map(([bit, letter]) => (ctl & bit ? letter : "")).join("");

@@ -144,18 +144,6 @@ export class SegmentHeader {
   }
 }
 
-/** Octets of options that `emitTcp` will write, padding included. */
-export function optionsLength(h: SegmentHeader): number {
-  let n = 0;
-  if (h.mss > 0) n += 4;
-  if (h.sackPermitted) n += h.hasTimestamps ? 2 : 4;
-  if (h.hasTimestamps) n += h.sackPermitted ? 10 : 12;
-  if (h.windowScale >= 0) n += 4;
-  if (h.userTimeoutSeconds > 0) n += 4;
-  if (h.sackCount > 0) n += 4 + 8 * h.sackCount;
-  return n;
-}
-
 /**
  * Writes the header with the checksum field zero; `finishChecksum` completes it.
  * Options in the order that Linux uses: MSS, SACK-permitted, timestamps, window scale.
