@@ -2,8 +2,9 @@
  * The control API: HTTP over a Unix socket that only its owner may open. `curl --unix-socket /run/glasstcp.sock
  * http://localhost/v1/status` works. It listens on a TCP port of the host only for metrics, and only when asked.
  */
-import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
+import { accessSync, chmodSync, chownSync, constants, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import fastify, { type FastifyInstance } from "fastify";
 import { EVENT_KINDS, type Level } from "../observe/levels.js";
@@ -159,18 +160,23 @@ export class ControlError extends Error {
 
 export interface ControlServer {
   readonly path: string;
-  /** Hands the socket file to the user that the daemon becomes. */
+  /** Hands the socket file, and its directory if that was made for it, to the user that the daemon becomes. */
   chown(uid: number, gid: number): void;
+  /** Whether this process may remove the socket file: a matter of its directory, which `--user` may have put out of reach. */
+  mayRemove(): boolean;
   /** Ends open requests and removes the socket file. */
   close(): Promise<void>;
 }
 
 /**
  * Starts the API on a Unix socket, mode 0600. A file that a dead daemon left is replaced.
+ * @param mayMakeDirectory a missing last directory of the path is made, for the user that `chown` will name
  * @throws ControlError when a daemon is alive there, or the file cannot be made
  */
-export async function serveControl(target: ControlTarget, path: string): Promise<ControlServer> {
+export async function serveControl(target: ControlTarget, path: string, mayMakeDirectory = false): Promise<ControlServer> {
   await makeRoom(path);
+  const directory = dirname(path),
+    madeDirectory = mayMakeDirectory && makeDirectory(directory);
   const app = controlApp(target);
   await app.ready();
   // bind() makes the file with the mode that umask leaves: set before, there is no instant at which others could connect.
@@ -195,7 +201,16 @@ export async function serveControl(target: ControlTarget, path: string): Promise
   return {
     path,
     chown(uid, gid) {
+      if (madeDirectory) chownSync(directory, uid, gid);
       chownSync(path, uid, gid);
+    },
+    mayRemove() {
+      try {
+        accessSync(directory, constants.W_OK | constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
     },
     async close() {
       app.server.closeAllConnections();
@@ -212,6 +227,17 @@ export async function serveControl(target: ControlTarget, path: string): Promise
 
 const inUse = (path: string): ControlError =>
   new ControlError(`another glasstcp daemon answers on ${path}`, "stop it, or give this one its own with --control PATH");
+
+/** Makes the last directory of a path, for its owner alone. @returns whether it was missing and is there now */
+function makeDirectory(path: string): boolean {
+  try {
+    mkdirSync(path, 0o700);
+    return true;
+  } catch {
+    // It is there; or bind() will say what is wrong.
+    return false;
+  }
+}
 
 async function makeRoom(path: string): Promise<void> {
   let found: ReturnType<typeof lstatSync>;

@@ -180,7 +180,7 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
   }
 
   const target = new Target({ config, version, log, stack, device, offload, tally, services, faults: faulty.faults, clock, addObserver });
-  const control: ControlServer = await serveControl(target, config.control);
+  const control: ControlServer = await serveControl(target, config.control, user !== undefined);
   undo.push(() => control.close());
   const metrics = config.metrics === undefined ? undefined : await serveMetrics(target, config.metrics);
   if (metrics !== undefined) undo.push(() => metrics.close());
@@ -195,6 +195,11 @@ async function start(config: ServeConfig, log: Log, version: string, undo: (() =
       );
     }
     dropPrivileges(user);
+    if (!control.mayRemove())
+      log.logger.warn(
+        { event: "control" },
+        `the control socket will stay behind, for ${user.name} may not write to its directory; the next daemon replaces it (--control in a directory of ${user.name}'s avoids it)`,
+      );
   }
 
   const running = stack;

@@ -6,6 +6,8 @@ import type { Daemon } from "./daemon.js";
 
 /** Whatever hangs, the process is gone after this many milliseconds. */
 const DEADLINE_MS = 900;
+/** From the signal on, milliseconds for everything but the log's last call: that and the kernel's own tidying up come on top. */
+const LOG_MS = 600;
 
 /**
  * Waits for the end and brings it about.
@@ -17,12 +19,11 @@ export function untilShutdown(daemon: Daemon, log: Log): Promise<number> {
     const end = (code: number): void => {
       ending = true;
       setTimeout(() => process.exit(code), DEADLINE_MS).unref();
+      const start = performance.now();
+      const flush = (): Promise<void> => log.flush(Math.max(0, LOG_MS - (performance.now() - start)));
       daemon
         .stop()
-        .then(
-          () => log.flush(300),
-          () => log.flush(300),
-        )
+        .then(flush, flush)
         .then(
           () => resolve(code),
           () => resolve(code),

@@ -22,7 +22,7 @@ const SPARE = 4;
 /** After an error that may pass (disk full), milliseconds until the next try. */
 const RETRY_MS = 250;
 /** How long the last, synchronous flush may wait for a full pipe, milliseconds. */
-const LAST_CALL_MS = 200;
+const LAST_CALL_MS = 150;
 
 export class Destination {
   #fd: number;

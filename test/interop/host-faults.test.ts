@@ -2,11 +2,11 @@
  * Faults of the host beside those in serve.test.ts: a real disk that is full and has room again, a clock that jumps, a process
  * that is stopped with many connections, an address that goes away, too few descriptors from the start.
  */
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { CountersAnswer } from "../../src/control/contract.js";
+import type { CountersAnswer, DaemonStatus } from "../../src/control/contract.js";
 import { serveIn, TestDaemon } from "../support/daemon.js";
 import { inNetns, type Netns, netnsMissing, realRoot } from "../support/netns.js";
 
@@ -131,6 +131,48 @@ test.skipIf(missing)(
       await daemon.stop();
     }),
   60_000 + STOPPED,
+);
+
+const LIVE = Number(process.env["STOP_CONNECTIONS"] ?? 2_000);
+/** Opens `count` echo connections, 64 at a time, says so, and then how many of them were reset when all are gone. */
+const CROWD = `
+const net = require("net"), count = Number(process.argv[1]);
+let left = count, open = 0, reset = 0, gone = 0;
+const dial = () => {
+  if (left-- <= 0) return;
+  const s = net.connect({ port: 7, host: "10.77.0.2" });
+  s.on("connect", () => { if (++open === count) console.log("open"); dial(); });
+  s.on("error", (e) => { if (e.code === "ECONNRESET") reset++; });
+  s.on("close", () => { if (++gone === count) console.log("reset " + reset); });
+};
+for (let i = 0; i < 64; i++) dial();`;
+test.skipIf(missing)(
+  `SIGTERM with ${LIVE} live connections: every peer hears of it, every one has its line, and the process is gone within a second`,
+  () =>
+    inNetns(async (ns) => {
+      const dir = mkdtempSync(join(tmpdir(), "glasstcp-live-"));
+      try {
+        const log = join(dir, "log"),
+          daemon = new TestDaemon(ns, ["--log-file", log]);
+        await expect.poll(() => existsSync(log) && readFileSync(log, "utf8").includes('"event":"ready"'), { timeout: 10_000, interval: 20 }).toBe(true);
+        const crowd = ns.spawn(process.execPath, ["-e", CROWD, `${LIVE}`]);
+        const said: string[] = [];
+        crowd.stdout?.setEncoding("utf8").on("data", (text: string) => said.push(...text.trim().split("\n")));
+        await expect.poll(() => said, { timeout: 30_000, interval: 10 }).toContain("open");
+        await expect
+          .poll(async () => (await ask<DaemonStatus>(ns, daemon, "/v1/status")).connections.byState.ESTABLISHED, { timeout: 10_000, interval: 50 })
+          .toBe(LIVE);
+        const { code, ms } = await daemon.stop();
+        expect(code).toBe(0);
+        expect(ms).toBeLessThan(1_000);
+        await expect.poll(() => said, { timeout: 30_000, interval: 10 }).toContain(`reset ${LIVE}`);
+        expect(readFileSync(log, "utf8").split('"by":"shutdown"').length - 1).toBe(LIVE);
+        if (process.env["STOP_CONNECTIONS"] !== undefined) console.log(JSON.stringify({ connections: LIVE, stoppedAfterMs: Math.round(ms) }));
+      } finally {
+        rmSync(dir, { recursive: true, force: true });
+      }
+    }),
+  120_000,
 );
 
 test.skipIf(missing)("the kernel's address is taken off the link and put back: connections of before go on", () =>

@@ -195,6 +195,27 @@ describe.skipIf(netnsMissing("curl"))("least privilege", () => {
     }),
   );
 
+  test.skipIf(enterMissing())(
+    "the control socket after --user: removed where its directory was made for it; where it must stay, a line says so, and the next daemon replaces it",
+    () =>
+      inNetns(async (ns) => {
+        chmodSync(dir, 0o755);
+        const own = join(dir, "own", "s"),
+          roots = join(dir, "s");
+        const first = await serveIn(ns, ["--user", "nobody", "--control", own]);
+        expect(statSync(join(dir, "own"))).toMatchObject({ uid: 65_534, mode: 0o40700 });
+        expect(await first.stop()).toMatchObject({ code: 0 });
+        expect(readdirSync(join(dir, "own"))).toEqual([]);
+        expect(first.lines.filter((l) => l.event === "control")).toEqual([]);
+        for (let i = 0; i < 2; i++) {
+          const daemon = await serveIn(ns, ["--user", "nobody", "--control", roots]);
+          expect(daemon.lines.find((l) => l.event === "control")?.msg).toMatch(/will stay behind.*the next daemon replaces it/);
+          expect(await daemon.stop()).toMatchObject({ code: 0 });
+          expect(readdirSync(dir)).toContain("s");
+        }
+      }),
+  );
+
   test.skipIf(enterMissing())("a plain user with an ambient CAP_NET_ADMIN loses it the same way", () =>
     inNetns(async (ns) => {
       chmodSync(dir, 0o755);
