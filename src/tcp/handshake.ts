@@ -16,7 +16,6 @@ export function startSequence(t: Tcb, iss: Seq): void {
   t.snd.una = iss;
   t.snd.nxt = iss;
   t.smallSentEnd = iss;
-  t.recovery.point = iss;
   t.startText();
 }
 

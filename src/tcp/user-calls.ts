@@ -46,7 +46,6 @@ export function receive(t: Tcb, into: Uint8Array, offset: number, length: number
   return n;
 }
 export function skip(t: Tcb, length: number): void {
-  if (length <= 0) return;
   t.receiveQueue.skip(length);
   taken(t);
 }
