@@ -69,6 +69,7 @@ function sendSyn(t: Tcb, now: Millis): void {
 /** Lost records go first, in order of sequence, as far as the window allows. */
 function retransmit(t: Tcb, now: Millis): void {
   const board = t.board;
+  if (t.recovery.frto.holdsBack) return;
   for (let r = board.lost.head; r !== undefined; r = board.lost.head) {
     if (t.timers.isArmed("persist")) return;
     const room = t.cwnd - t.recovery.pipe;
@@ -129,12 +130,16 @@ function sendNew(t: Tcb, now: Millis): void {
     const available = diff(t.snd.nxt, t.end);
     const finDue = t.closing && !t.finSent;
     if (available <= 0 && !finDue) return limited(t, "app", now);
+    let room = t.cwnd - pipeForNew(t);
     if (t.board.lost.octets > 0) {
-      t.cwndLimited = true;
-      return limited(t, "cwnd", now);
+      // Only what F-RTO sends to find out overtakes what is to go again.
+      room = Math.min(room, t.recovery.frto.room);
+      if (room < size) {
+        t.cwndLimited = true;
+        return limited(t, "cwnd", now);
+      }
     }
     const usable = diff(t.snd.nxt, add(t.snd.una, t.snd.wnd));
-    const room = t.cwnd - pipeForNew(t);
     const probe = t.pmtuSearch?.probeText(t, available, usable, room, now) ?? 0;
     if (probe > 0 && t.sendQueue.reach(t.snd.nxt, probe) === probe) {
       sendProbe(t, probe, now);

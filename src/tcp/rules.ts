@@ -107,6 +107,7 @@ export const TCP_RULES = {
   "6298-5.4": "retransmission timer ran out",
   "6937-3": "recovery complete",
   "3522-3.2": "the reduction was for nothing: undone",
+  "5682-3": "what was not sent again still arrives: the timeout was for nothing, undone",
   "3168-6.1.2": "ECN-Echo: window reduced",
 } as const;
 

@@ -1,7 +1,7 @@
 /**
  * What an ACK means for what is in flight: delivered, reordered or lost, and what the congestion window becomes by it.
  * RACK (RFC 8985), or RFC 6675 with RACK off, or NewReno (RFC 6582) without SACK; PRR (RFC 6937); undo (RFC 3522,
- * RFC 3708).
+ * RFC 3708, RFC 5682).
  *
  *   open ──▶ disorder ──▶ recovery ──▶ open          (lost by duplicate ACKs, SACK or RACK)
  *     └────────▶ cwr ──▶ open                        (ECN)
@@ -14,6 +14,7 @@ import { diff, geq, gt, leq, lt, seq, type Seq } from "../seq.js";
 import type { CongestionPhase } from "../status.js";
 import type { Tcb } from "../tcb.js";
 import { after, type Millis, NEVER } from "../time.js";
+import { ForwardRto } from "./frto.js";
 import { Prr } from "./prr.js";
 import { Rack } from "./rack.js";
 import { TailLossProbe } from "./tlp.js";
@@ -26,6 +27,7 @@ export class LossRecovery implements DeliveryListener {
   readonly rack = new Rack();
   readonly prr = new Prr();
   readonly tlp = new TailLossProbe();
+  readonly frto = new ForwardRto();
   /** Octets that ever left the network, the counter behind delivery rates. */
   deliveredOctets = 0;
 
@@ -105,7 +107,7 @@ export class LossRecovery implements DeliveryListener {
 
     if (advanced > 0) t.pmtuSearch?.acknowledged(t, ack, now);
     const reducing = this.phase === "recovery" || this.phase === "cwr";
-    this.#advancePhase(ack, advanced, fresh, now);
+    this.#advancePhase(ack, advanced, fresh, duplicate, now);
     // The ACK that ends a reduction leaves the window where it ends (RFC 5681 §4.3).
     if (!reducing) this.#grow(advanced, fresh, now);
     this.rearm(now, advanced > 0);
@@ -119,6 +121,9 @@ export class LossRecovery implements DeliveryListener {
       t.ssthresh = t.congestion.timedOut(t, now);
       this.#startUndo();
     }
+    // RFC 5682 §2.1 step 1: what recovery or an earlier timeout sent again would be taken for originals.
+    if (this.phase === "loss" || this.phase === "recovery") this.frto.end();
+    else this.frto.begin(t);
     t.cwnd = t.mss;
     this.point = t.snd.nxt;
     this.dupAcks = 0;
@@ -150,6 +155,7 @@ export class LossRecovery implements DeliveryListener {
     }
   }
   sentNew(octets: number): void {
+    this.frto.sentNew(octets);
     if (this.phase === "recovery" || this.phase === "cwr") this.prr.out += octets;
   }
 
@@ -234,9 +240,10 @@ export class LossRecovery implements DeliveryListener {
     else this.dupAcks = 0;
   }
 
-  #advancePhase(ack: Seq, advanced: number, fresh: number, now: Millis): void {
+  #advancePhase(ack: Seq, advanced: number, fresh: number, duplicate: boolean, now: Millis): void {
     const t = this.#tcb;
-    if (this.#undoFrom !== undefined && this.#spurious(advanced)) return this.#undo();
+    if (this.#undoFrom !== undefined && this.#spurious(advanced)) return this.#undo("3522-3.2");
+    if (this.phase === "loss" && this.frto.acknowledged(t, this.point, advanced, fresh, duplicate)) return this.#undo("5682-3");
     if (advanced > 0 && geq(ack, this.point) && this.phase !== "open" && this.phase !== "disorder") {
       if (this.phase === "recovery" || this.phase === "cwr") t.cwnd = Math.min(t.cwnd, t.ssthresh);
       if (this.phase === "recovery") {
@@ -245,6 +252,7 @@ export class LossRecovery implements DeliveryListener {
       }
       this.#undoFrom = undefined;
       this.dupAcks = 0;
+      this.frto.end();
       this.enter("open", "6937-3");
     }
     const lostBefore = t.board.lost.octets;
@@ -340,7 +348,7 @@ export class LossRecovery implements DeliveryListener {
     }
     return this.#undoAny && this.#undoOpen === 0;
   }
-  #undo(): void {
+  #undo(rule: RuleId): void {
     const t = this.#tcb;
     t.congestion.undo(t);
     t.board.unmarkAllLost();
@@ -349,7 +357,8 @@ export class LossRecovery implements DeliveryListener {
     this.#undoStamp = undefined;
     this.dupAcks = 0;
     t.env.counters.spuriousRecoveries++;
-    this.enter("open", "3522-3.2");
+    this.frto.end();
+    this.enter("open", rule);
   }
 
   /** RFC 3168 §6.1.2: at most one reduction per window of data. */
