@@ -77,7 +77,7 @@ describe("passive OPEN", () => {
       .play("+0 < P. 1:11(10) ack 1\n+0 > . 1:1(0) ack 11 win 65535");
     active({ options: { quickAcks: 0 }, syn: "mss 1460,wscale 0" })
       .established()
-      .play("+0 < P. 1:11(10) ack 1\n+0 > . 1:1(0) ack 11 win 32768");
+      .play("+0 < P. 1:11(10) ack 1\n+.04 > . 1:1(0) ack 11 win 32768");
   });
   test("the first transition begins when the connection does", () => {
     const seen: number[] = [];
