@@ -37,8 +37,8 @@ export interface LimitRow {
   /** Undefined for rates, which hold nothing. */
   readonly used: number | undefined;
   readonly limit: number;
-  /** How often something was shed here. */
-  readonly shed: number;
+  /** How often something was shed here; undefined where nothing ever is, since the other side waits. */
+  readonly shed: number | undefined;
 }
 
 export interface DaemonStatus {

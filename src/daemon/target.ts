@@ -60,10 +60,15 @@ export class Target implements ControlTarget {
   status(): DaemonStatus {
     const { config, version, log, stack, device, offload, services } = this.#parts;
     const byState: Partial<Record<State, number>> = {};
+    const most = { received: 0, unsent: 0, gaps: 0 };
     let total = 0;
     for (const c of stack.connections()) {
+      const { receiveQueue } = c.tcb;
       total++;
       byState[c.state] = (byState[c.state] ?? 0) + 1;
+      most.received = Math.max(most.received, receiveQueue.readable + receiveQueue.outOfOrder);
+      most.unsent = Math.max(most.unsent, c.sendQueued);
+      most.gaps = Math.max(most.gaps, receiveQueue.ranges.length);
     }
     const memory = process.memoryUsage();
     return {
@@ -76,7 +81,7 @@ export class Target implements ControlTarget {
       addresses: config.addresses,
       services,
       connections: { total, byState, orphans: stack.counters.orphans },
-      limits: this.#limits(),
+      limits: this.#limits(most),
       synCookies: { sent: stack.counters.cookiesSent, received: stack.counters.cookiesReceived, failed: stack.counters.cookiesFailed },
       faults: this.faults.list().length,
       log: { ...log.counters, level: log.level },
@@ -85,7 +90,8 @@ export class Target implements ControlTarget {
     };
   }
 
-  #limits(): LimitRow[] {
+  /** @param most the fullest connection in each respect: octets received and not taken, octets unacknowledged, ranges beyond gaps */
+  #limits(most: { readonly received: number; readonly unsent: number; readonly gaps: number }): LimitRow[] {
     const { stack } = this.#parts;
     const c = stack.counters,
       limits = stack.limits,
@@ -107,6 +113,9 @@ export class Target implements ControlTarget {
       { name: "RST per s", used: undefined, limit: limits.resetRate, shed: c.resetsLimited },
       { name: "challenge ACKs per s", used: undefined, limit: o.challengeAckLimit, shed: stack.env.counters.challengeAcksLimited },
       { name: "memory", used: Math.round(c.pagesUsed * pageSize), limit: limits.memory, shed: stack.env.counters.memoryDrops + stack.env.counters.memoryWaits },
+      { name: "receive buffer", used: most.received, limit: o.receiveBuffer, shed: undefined },
+      { name: "send buffer", used: most.unsent, limit: o.sendBuffer, shed: undefined },
+      { name: "out-of-order ranges", used: most.gaps, limit: o.outOfOrderRanges, shed: stack.env.counters.gapDrops },
       { name: "idle ms", used: undefined, limit: o.idleTimeout, shed: hits["limit-idle"] },
       { name: "zero window ms", used: undefined, limit: o.zeroWindowTimeout, shed: hits["limit-zero-window"] },
       { name: "slow reader octets/s", used: undefined, limit: o.minSendRate, shed: hits["limit-slow-reader"] },

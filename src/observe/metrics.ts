@@ -54,7 +54,7 @@ export function metricsOf(source: MetricsSource): { text(): Promise<string>; rea
     for (const l of status.limits) {
       limits.set({ limit: l.name }, l.limit);
       if (l.used !== undefined) used.set({ limit: l.name }, l.used);
-      shed.inc({ limit: l.name }, l.shed);
+      if (l.shed !== undefined) shed.inc({ limit: l.name }, l.shed);
     }
     for (const [edge, n] of Object.entries(counters.transitions)) {
       const [from = "", to = ""] = edge.split(">");

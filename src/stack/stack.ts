@@ -125,7 +125,7 @@ export class Stack implements Outlet {
   #inTurn = false;
   #batchEnd: (() => void)[] = [];
   /** What was told of when `#watch` last looked. */
-  readonly #watched = { memory: 0, challenges: 0, icmp: 0, resets: 0, fragments: 0 };
+  readonly #watched = { memory: 0, gaps: 0, challenges: 0, icmp: 0, resets: 0, fragments: 0 };
 
   // One of each, filled again for every frame.
   readonly #ip = new Ipv4Header();
@@ -316,6 +316,7 @@ export class Stack implements Outlet {
     const c = this.env.counters;
     if (c.memoryDrops + c.memoryWaits !== this.#watched.memory)
       this.#watched.memory = this.#tell("memory", this.#watched.memory, c.memoryDrops + c.memoryWaits, now);
+    if (c.gapDrops !== this.#watched.gaps) this.#watched.gaps = this.#tell("outOfOrderRanges", this.#watched.gaps, c.gapDrops, now);
     if (c.challengeAcksLimited !== this.#watched.challenges)
       this.#watched.challenges = this.#tell("challengeAckLimit", this.#watched.challenges, c.challengeAcksLimited, now);
     if (this.#icmpRate.refused !== this.#watched.icmp) this.#watched.icmp = this.#tell("icmpRate", this.#watched.icmp, this.#icmpRate.refused, now);
@@ -323,8 +324,14 @@ export class Stack implements Outlet {
     if (this.#reassembly.shed !== this.#watched.fragments)
       this.#watched.fragments = this.#tell("maxFragments", this.#watched.fragments, this.#reassembly.shed, now);
   }
-  #tell(limit: "memory" | "challengeAckLimit" | "icmpRate" | "resetRate" | "maxFragments", before: number, total: number, now: Millis): number {
-    this.#shedding.tell(limit, limit === "challengeAckLimit" ? this.options.challengeAckLimit : this.limits[limit], now, total - before);
+  #tell(
+    limit: "memory" | "icmpRate" | "resetRate" | "maxFragments" | "challengeAckLimit" | "outOfOrderRanges",
+    before: number,
+    total: number,
+    now: Millis,
+  ): number {
+    const value = limit === "challengeAckLimit" || limit === "outOfOrderRanges" ? this.options[limit] : this.limits[limit];
+    this.#shedding.tell(limit, value, now, total - before);
     return total;
   }
 

@@ -47,6 +47,8 @@ export interface TcpCounters {
   outOfOrderIn: number;
   duplicatesIn: number;
   memoryDrops: number;
+  /** Segments beyond a gap that were one range too many (outOfOrderRanges). */
+  gapDrops: number;
   /** SENDs that took less than there was room for, because the pages were short. */
   memoryWaits: number;
 }
@@ -83,6 +85,7 @@ export class Environment {
     outOfOrderIn: 0,
     duplicatesIn: 0,
     memoryDrops: 0,
+    gapDrops: 0,
     memoryWaits: 0,
   };
   /** How often each rule was applied. */

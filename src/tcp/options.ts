@@ -199,6 +199,14 @@ export const OPTIONS = {
     "RFC 5961 §7; Linux tcp_invalid_ratelimit",
     "at most one ACK in this time for the same connection in answer to unacceptable segments",
   ),
+  outOfOrderRanges: num(
+    512,
+    1,
+    4_096,
+    "count",
+    "CVE-2018-5390 (SegmentSmack)",
+    "pieces of text beyond gaps that a connection keeps apart; each costs a look at every segment",
+  ),
   challengeAckLimit: num(
     1_000,
     1,

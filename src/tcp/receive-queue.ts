@@ -11,8 +11,6 @@ import { PAGE, type PagePool } from "./pages.js";
 import { add, diff, geq, gt, leq, lt, seq, toWire, type Seq } from "./seq.js";
 import { copy } from "./send-queue.js";
 
-/** Ranges beyond a gap that a connection keeps; a peer that makes more is sending nonsense, and a new one is not kept. */
-const RANGES_MAX = 512;
 /** Ranges that one SACK option can name (RFC 2018 §3). */
 const REPORTED = 4;
 const NOTHING = new Uint8Array(0);
@@ -40,6 +38,7 @@ export class ReceiveQueue {
   outOfOrder = 0;
 
   readonly #pool: PagePool;
+  readonly #mostRanges: number;
   /** Page number (sequence / PAGE) to page. Made when the first octet has to be kept. */
   #pages: Map<number, number> | undefined;
   /** The newest readable octets while they still lie in the device's ring. */
@@ -47,8 +46,10 @@ export class ReceiveQueue {
   #lentOffset = 0;
   #lentLength = 0;
 
-  constructor(pool: PagePool) {
+  /** @param mostRanges ranges beyond a gap that are kept; a peer that makes more is sending nonsense */
+  constructor(pool: PagePool, mostRanges: number) {
     this.#pool = pool;
+    this.#mostRanges = mostRanges;
   }
 
   /** IRS + 1. */
@@ -62,7 +63,7 @@ export class ReceiveQueue {
 
   /**
    * Takes text that was trimmed to the window. In-order text is lent, not copied, until `settle`.
-   * @returns octets by which `next` moved; -1 when there is no memory or room for another range
+   * @returns octets by which `next` moved; -1 when there is no memory, -2 when there are too many ranges
    */
   place(at: Seq, memory: Memory, offset: number, length: number): number {
     if (length === 0) return 0;
@@ -78,7 +79,8 @@ export class ReceiveQueue {
       this.next = add(at, length);
       return length;
     }
-    if (!this.settle() || (this.ranges.length >= RANGES_MAX && gt(at, this.next))) return -1;
+    if (!this.settle()) return -1;
+    if (this.ranges.length >= this.#mostRanges && gt(at, this.next)) return -2;
     if (!this.#store(at, memory.bytes, offset, length)) return -1;
     if (gt(at, this.next)) {
       this.#insert(at, add(at, length));

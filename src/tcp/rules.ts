@@ -32,6 +32,7 @@ export const TCP_RULES = {
   "limit-idle": "no text for idleTimeout: RST",
   "limit-zero-window": "text waited before a shut window for zeroWindowTimeout: RST",
   "limit-slow-reader": "less was acknowledged than minSendRate: RST",
+  "limit-gaps": "limit of outOfOrderRanges: text beyond another gap dropped, the peer sends it again",
   "limit-rate": "limit of replies per second: not answered",
 
   // SYN-SENT
@@ -69,7 +70,7 @@ export const TCP_RULES = {
   "9293-3.10.7.4/5-last-ack": "our FIN acknowledged: CLOSED",
   "9293-3.10.7.4/5-time-wait": "FIN again in TIME-WAIT: ACK, 2 MSL again",
   "9293-3.10.7.4/7-after-fin": "text after the peer's FIN: ignored",
-  "9293-3.8.6-memory": "no memory or too many gaps: text dropped, the peer sends it again",
+  "9293-3.8.6-memory": "no memory: text dropped, the peer sends it again",
   "9293-3.10.7.4/8": "FIN: CLOSE-WAIT",
   "9293-3.10.7.4/8-closing": "FIN before the ACK of ours: CLOSING",
   "9293-3.10.7.4/8-time-wait": "FIN: TIME-WAIT",

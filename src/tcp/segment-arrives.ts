@@ -448,8 +448,9 @@ function takeText(t: Tcb, seg: Segment, skip: number, now: Millis): void {
   if (hadGap) noteDuplicateAbove(t, at, length);
   const moved = t.receiveQueue.place(at, seg.memory, seg.textOffset + skip, length);
   if (moved < 0) {
-    t.env.counters.memoryDrops++;
-    t.env.drop(t, "9293-3.8.6-memory");
+    if (moved === -2) t.env.counters.gapDrops++;
+    else t.env.counters.memoryDrops++;
+    t.env.drop(t, moved === -2 ? "limit-gaps" : "9293-3.8.6-memory");
     return ackNow(t);
   }
   if (moved === 0) {

@@ -250,7 +250,7 @@ export class Tcb implements Window {
     this.state = passive ? "LISTEN" : "CLOSED";
     this.rtt = new RtoEstimator(options);
     this.sendQueue = new SendQueue(env.pages, options.sendBuffer);
-    this.receiveQueue = new ReceiveQueue(env.pages);
+    this.receiveQueue = new ReceiveQueue(env.pages, options.outOfOrderRanges);
     this.recovery = new LossRecovery(this);
     this.congestion = options.congestion === "cubic" ? new Cubic() : new Reno();
     this.pmtuSearch = options.pmtuProbing ? new PathMtuSearch() : undefined;

@@ -32,7 +32,7 @@ async function attack(ns: Netns, port: number, count: number, first = "", more =
 }
 const ask = async <T>(ns: Netns, daemon: TestDaemon, route: string): Promise<T> =>
   JSON.parse(await ns.must("curl", ["-sS", "--unix-socket", daemon.control, `http://localhost${route}`])) as T;
-const limit = (s: DaemonStatus, name: string): { limit: number; shed: number } | undefined => s.limits.find((l) => l.name === name);
+const limit = (s: DaemonStatus, name: string): { limit: number; shed: number | undefined } | undefined => s.limits.find((l) => l.name === name);
 const newcomer = async (ns: Netns): Promise<number> =>
   Number(await ns.must("curl", ["-sS", "-m", "5", "-o", "/dev/null", "-w", "%{time_total}", "http://10.77.0.2/"]));
 /** Until so many lines match. */

@@ -348,6 +348,19 @@ describe("memory", () => {
     expect(s.closedBy()).toEqual([]);
   });
 
+  test("pieces beyond gaps: outOfOrderRanges of them and no more, with a line a second; what makes one longer or fills the gap is taken", () => {
+    const s = new Siege({ options: { outOfOrderRanges: 8 } }),
+      at = s.open() as { seq: number; ack: number };
+    const piece = (i: number): Uint8Array => segment({ ctl: ACK, seq: at.seq + i * 10, ack: at.ack, text: text(5) });
+    for (let i = 1; i <= 100; i++) s.inject(piece(i));
+    expect(s.accepted[0]?.status(s.now).outOfOrder).toBe(8 * 5);
+    expect([s.dropped("limit-gaps"), s.stack.env.counters.gapDrops, s.stack.env.counters.memoryDrops]).toEqual([92, 92, 0]);
+    expect(s.limits("outOfOrderRanges").map(({ value, shed }) => ({ value, shed }))).toEqual([{ value: 8, shed: 1 }]);
+    for (let i = 0; i <= 8; i++) s.inject(segment({ ctl: ACK, seq: at.seq + i * 10, ack: at.ack, text: text(10) }));
+    expect(s.accepted[0]?.readable).toBe(90);
+    expect(s.closedBy()).toEqual([]);
+  });
+
   test("what fills a gap is taken although much lies beyond it", () => {
     const s = small(),
       at = s.open() as { seq: number; ack: number };

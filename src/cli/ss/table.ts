@@ -128,7 +128,7 @@ export function summary(s: DaemonStatus, listeners: number): string {
   const states = Object.entries(by)
     .filter(([, n]) => n > 0)
     .map(([state, n]) => `${SS_NAMES[state as keyof typeof SS_NAMES].toLowerCase()} ${n}`);
-  const limits = s.limits.map((l) => [l.name, l.used === undefined ? "-" : String(l.used), String(l.limit), String(l.shed)]);
+  const limits = s.limits.map((l) => [l.name, l.used === undefined ? "-" : String(l.used), String(l.limit), l.shed === undefined ? "-" : String(l.shed)]);
   const rows = [["Limit", "Used", "Max", "Shed"], ...limits];
   const widths = [0, 1, 2, 3].map((i) => Math.max(...rows.map((r) => (r[i] ?? "").length)));
   return [
