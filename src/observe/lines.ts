@@ -207,11 +207,20 @@ function templateOf(e: Extract<TcpEvent, { kind: "transition" }>): Template {
 
 let lastTime = -1,
   lastHead = encode("");
-/** What a transition's line begins with. Many lines share a millisecond. */
+/** Digits of a time since 1970 from 2001 to 2286, and where they stand in the head. */
+const DIGITS = 13,
+  DIGITS_AT = HEADS.transition.length;
+/** What a transition's line begins with. Many lines share a millisecond, and two heads differ in few digits. */
 function headOf(time: number): Uint8Array {
-  if (time !== lastTime) {
-    lastTime = time;
-    lastHead = encode(`${HEADS.transition}${time},"event":"transition","conn":`);
-  }
+  if (time === lastTime) return lastHead;
+  const isUsual = time >= 1e12 && time < 1e13 && Number.isInteger(time);
+  if (!isUsual || lastTime < 1e12) lastHead = encode(`${HEADS.transition}${time},"event":"transition","conn":`);
+  else
+    for (let i = DIGITS_AT + DIGITS - 1, rest = time; i >= DIGITS_AT; i--) {
+      const tens = Math.floor(rest / 10);
+      lastHead[i] = 48 + (rest - tens * 10);
+      rest = tens;
+    }
+  lastTime = isUsual ? time : -1;
   return lastHead;
 }

@@ -4,9 +4,11 @@ import { type State, STATES } from "../tcp/state.js";
 
 const COUNTED = bitOf("transition") | bitOf("closed") | bitOf("flood") | bitOf("limit") | bitOf("fault");
 
+const edge = (from: State, to: State): number => STATES.indexOf(from) * STATES.length + STATES.indexOf(to);
+
 export class Tally implements Observer {
-  // A row for each old state, made beforehand: counting takes no string and no new key.
-  readonly #edges = Object.fromEntries(STATES.map((from) => [from, Object.fromEntries(STATES.map((to) => [to, 0]))])) as Record<State, Record<State, number>>;
+  /** A row for each old state. */
+  readonly #edges = new Float64Array(STATES.length * STATES.length);
   readonly closed: Partial<Record<ClosedBy, number>> = {};
   readonly events: Partial<Record<EventKind, number>> = {};
   /** Octets of connections that have ended. */
@@ -16,7 +18,11 @@ export class Tally implements Observer {
   /** How often each edge was taken: "LISTEN>SYN-RECEIVED". */
   get transitions(): Record<string, number> {
     const taken: Record<string, number> = {};
-    for (const from of STATES) for (const to of STATES) if (this.#edges[from][to] > 0) taken[`${from}>${to}`] = this.#edges[from][to];
+    for (const from of STATES)
+      for (const to of STATES) {
+        const count = this.#edges[edge(from, to)] as number;
+        if (count > 0) taken[`${from}>${to}`] = count;
+      }
     return taken;
   }
 
@@ -28,7 +34,7 @@ export class Tally implements Observer {
     this.events[e.kind] = (this.events[e.kind] ?? 0) + 1;
     switch (e.kind) {
       case "transition":
-        this.#edges[e.from][e.to]++;
+        (this.#edges[edge(e.from, e.to)] as number)++;
         break;
       case "closed":
         this.closed[e.by] = (this.closed[e.by] ?? 0) + 1;

@@ -43,12 +43,15 @@ describe("an event as a line", () => {
   });
 
   test("as octets it is the UTF-8 form of the same line", () => {
-    const octetsOf = (e: TcpEvent): string => {
+    const octetsOf = (e: TcpEvent, time = 7): string => {
       const into = new Octets(4_096);
-      writeEvent(e, 7, into);
+      writeEvent(e, time, into);
       return into.bytes.toString("utf8", 0, into.at);
     };
     for (const e of everyKind) expect(octetsOf(e)).toBe(eventLine(e, 7));
+    // The head of a line is kept from one millisecond to the next, and only its digits change.
+    for (const time of [7, 1e12, 1e12 + 1, 1_999_999_999_999, 2e12, 1e13, 2e12 + 0.5, 1_764_000_000_123, 8, 1_764_000_000_123])
+      expect(octetsOf(synArrived(), time)).toBe(eventLine(synArrived(), time));
     const causes: Cause[] = [
       { kind: "call", call: "CLOSE" },
       { kind: "timer", timer: "timeWait" },
