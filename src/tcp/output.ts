@@ -247,9 +247,14 @@ function worthASegment(t: Tcb, length: number, size: number, available: number, 
   return usable < available && length >= t.snd.maxWnd / 2 && mayTail(t);
 }
 
+/** How long silly-window avoidance may hold text back (§3.8.6.2.1), milliseconds. */
+const OVERRIDE_LEAST = 100,
+  OVERRIDE_MOST = 1_000;
+
 /** Nothing fits: the persist timer probes a shut window, or sends what fits a silly one (§3.8.6.1, §3.8.6.2.1 (4)). */
 function windowShut(t: Tcb, now: Millis): void {
-  if (t.board.isEmpty && !t.timers.isArmed("persist")) t.timers.arm("persist", after(now, t.rtt.rto));
+  const wait = t.snd.wnd === 0 ? t.rtt.rto : Math.min(Math.max(t.rtt.rto, OVERRIDE_LEAST), OVERRIDE_MOST);
+  if (t.board.isEmpty && !t.timers.isArmed("persist")) t.timers.arm("persist", after(now, wait));
   if (t.snd.wnd === 0) windowIsShut(t, now);
   limited(t, "rwnd", now);
 }
@@ -280,8 +285,13 @@ export function probeWindow(t: Tcb, now: Millis): void {
     return;
   }
   const available = diff(t.snd.nxt, t.end);
-  if (available > 0) transmitNew(t, Math.min(available, Math.max(1, Math.min(usable, t.mss))), t.mss, false, now);
-  else if (t.closing && !t.finSent) transmitNew(t, 0, t.mss, true, now);
+  if (available > 0) {
+    const small = t.smallSentEnd;
+    transmitNew(t, Math.min(available, Math.max(1, Math.min(usable, t.mss))), t.mss, false, now);
+    // The octet is TCP's own idea: what it belongs to does not wait for its ACK when the window opens (Nagle is about what
+    // the user writes in small pieces).
+    if (t.snd.wnd === 0) t.smallSentEnd = small;
+  } else if (t.closing && !t.finSent) transmitNew(t, 0, t.mss, true, now);
 }
 
 /** Keep-alive probe (§3.8.4): SEG.SEQ = SND.NXT-1, no text. */

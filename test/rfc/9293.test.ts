@@ -5,7 +5,7 @@ import { DEFAULTS, OPTIONS } from "../../src/tcp/options.js";
 import { add, geq, gt, inWindow, leq, lt, max, min, seq, toWire } from "../../src/tcp/seq.js";
 import { writeInt32, writeUint16 } from "../../src/wire/ipv4.js";
 import { plainMemory } from "../../src/wire/wasm-memory.js";
-import { active, idle, type Peer, reseal, tcp } from "../support/peer.js";
+import { active, idle, type Peer, type Peers, reseal, tcp } from "../support/peer.js";
 import { parse } from "../support/script.js";
 import { quietly } from "../support/quietly.js";
 
@@ -401,6 +401,28 @@ describe("3.8 flow", () => {
     expect(OPTIONS.delayedAck.max).toBeLessThan(500);
     // The persist timer overrides silly-window avoidance: one RTO, which is 200 ms here.
     tcp({ options: plain, win: 2_000 }).established().play("+0 < . 1:1(0) ack 1 win 100\n+0 send 500\n+.2 > . 1:101(100) ack 1");
+  });
+  test("what is held back from a silly window goes after a second at most, on the slowest path, and not at once on the fastest [9293:3.8.6.2.1-b]", () => {
+    tcp({ options: plain, win: 2_000 })
+      .play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n+.9 < . 1:1(0) ack 1")
+      .play("+0 < . 1:1(0) ack 1 win 100\n+0 send 500\n+1 > . 1:101(100) ack 1");
+    tcp({ options: { ...plain, minRto: 1 }, win: 2_000 })
+      .established()
+      .play("+0 < . 1:1(0) ack 1 win 100\n+0 send 500\n+.1 > . 1:101(100) ack 1");
+  });
+  test("a window that opens lets all go that fits it: the octet of the probe holds nothing back [9293:3.8.6.2.1-a]", () => {
+    const shut = (): Peers =>
+      tcp({ options: { ...plain, minRto: 200 } })
+        .established()
+        .play("+0 < . 1:1(0) ack 1 win 0\n+0 send 500\n+.2 > . 1:2(1) ack 1");
+    // Not taken: it goes again, and the rest beside it.
+    shut().play("+.1 < . 1:1(0) ack 1 win 2000\n+0 > . 1:2(1) ack 1\n+0 > P. 2:501(499) ack 1");
+    // Taken.
+    shut().play("+.1 < . 1:1(0) ack 2 win 2000\n+0 > P. 2:501(499) ack 1");
+    // What the user writes in small pieces still waits.
+    shut().play(
+      "+.1 < . 1:1(0) ack 1 win 2000\n+0 > . 1:2(1) ack 1\n+0 > P. 2:501(499) ack 1\n+0 send 10\n+.1 < . 1:1(0) ack 501 win 2000\n+0 > P. 501:511(10) ack 1",
+    );
   });
   test("a SYN is sent again for more than 3 minutes, and trouble is told before the end [9293:MUST-23 9293:MUST-22 9293:SHLD-9 9293:SHLD-11 9293:MUST-20]", () => {
     active().each((p) => {
