@@ -14,6 +14,23 @@ export const factsOf =
   (localAddress, localPort, remoteAddress, remotePort): ConnectionFacts | undefined => {
     const conn = stack()?.find(localAddress, localPort, remoteAddress, remotePort);
     if (conn === undefined) return undefined;
-    const { snd, rcv } = conn.tcb;
-    return { id: conn.id, state: conn.state, iss: toWire(snd.iss), irs: toWire(rcv.irs) };
+    const { snd, rcv, state } = conn.tcb;
+    if (state === "LISTEN" || state === "SYN-SENT") return { id: conn.id, state };
+    return {
+      id: conn.id,
+      state,
+      numbers: {
+        iss: toWire(snd.iss),
+        irs: toWire(rcv.irs),
+        sndUna: toWire(snd.una),
+        sndNxt: toWire(snd.nxt),
+        rcvNxt: toWire(rcv.nxt),
+        sndWnd: snd.wnd,
+        rcvWnd: rcv.wnd,
+        scales: conn.tcb.windowScaling ? { snd: snd.wscale, rcv: rcv.wscale } : undefined,
+        finSent: conn.tcb.finSent,
+        finReceived: rcv.finReceived,
+        bornAt: conn.tcb.bornAt,
+      },
+    };
   };

@@ -16,7 +16,7 @@ import { bytePart, type ConnectionFacts, type Kept, Rule } from "./rule.js";
 import { type FaultClock, Schedule } from "./schedule.js";
 import { SegmentView } from "./segment.js";
 import { type Direction, type FaultSpec, formatAction, formatFault } from "./spec.js";
-import { countDelivered, observe, type Reading, type Tracked, Tracker } from "./tracker.js";
+import { countDelivered, learn, observe, type Reading, type Tracked, Tracker } from "./tracker.js";
 import { FaultSpecError } from "./words.js";
 
 /** A fault as `fault ls` and the control API show it. */
@@ -170,13 +170,9 @@ export class Faults implements FaultRegistry, Filter {
     this.run(c, s, reading, 0);
   }
 
-  /** A connection that is older than the faults: its numbers come from our stack. */
   #learn(c: Tracked, s: SegmentView): void {
-    const facts = this.#facts(s);
-    if (facts?.iss === undefined || facts.irs === undefined || s.has(SYN)) return;
-    c.out.isn = facts.iss | 0;
-    c.in.isn = facts.irs | 0;
-    c.established = c.synAck = true;
+    const numbers = this.#facts(s)?.numbers;
+    if (numbers !== undefined && !s.has(SYN)) learn(c, s.direction, s.sequence, numbers);
   }
 
   #facts(s: SegmentView): ConnectionFacts | undefined {

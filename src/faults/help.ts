@@ -4,28 +4,33 @@ import { ACTIONS, CONDITIONS } from "./parse.js";
 import { CLASSES } from "./spec.js";
 
 const COLUMN = 34;
-const entries = (of: Readonly<Record<string, { readonly usage: string; readonly about: string }>>): string =>
+/** Gives the text of an entry in another language. */
+type Translate = (english: string) => string;
+const english: Translate = (text) => text;
+
+const line = (usage: string, about: string): string => `  ${usage.padEnd(COLUMN)} ${about}`;
+const entries = (of: Readonly<Record<string, { readonly usage: string; readonly about: string }>>, t: Translate): string =>
   Object.values(of)
-    .map((e) => `  ${e.usage.padEnd(COLUMN)} ${e.about}`)
+    .map((e) => line(e.usage, t(e.about)))
     .join("\n");
-const pairs = (of: Readonly<Record<string, string>>): string =>
+const pairs = (of: Readonly<Record<string, string>>, t: Translate): string =>
   Object.entries(of)
-    .map(([word, about]) => `  ${word.padEnd(COLUMN)} ${about}`)
+    .map(([word, about]) => line(word, t(about)))
     .join("\n");
 
 /** Conditions, kinds of segments and actions, a line each. */
-export const faultWords = (): string => `Which segments (all conditions must hold):
-${entries(CONDITIONS)}
+export const faultWords = (t = english): string => `${t("Which segments (all conditions must hold):")}
+${entries(CONDITIONS, t)}
 
-Kinds of segments:
-${pairs(CLASSES)}
+${t("Kinds of segments:")}
+${pairs(CLASSES, t)}
 
-What happens to them:
-${entries(ACTIONS)}`;
+${t("What happens to them:")}
+${entries(ACTIONS, t)}`;
 
 /** Services and how they fail, a line each. */
-export const behaviourWords = (): string => `A service:
-${pairs(SERVICES)}
+export const behaviourWords = (t = english): string => `${t("A service:")}
+${pairs(SERVICES, t)}
 
-How it fails:
-${entries(FAILINGS)}`;
+${t("How it fails:")}
+${entries(FAILINGS, t)}`;

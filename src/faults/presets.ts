@@ -67,7 +67,7 @@ const CHAOS: readonly PresetPort[] = [
     behaviour: "http",
     faults: "in syn icmp host",
     does: "ICMP host unreachable answers the SYN",
-    client: "(7) … No route to host, or a timeout",
+    client: "(7) … Couldn't connect to server",
   },
   {
     port: 8008,
@@ -79,18 +79,18 @@ const CHAOS: readonly PresetPort[] = [
 
   // Talking
   {
-    port: 8010,
-    name: "reset-at-once",
-    behaviour: "http abort after 0",
-    does: "RST right after the handshake",
-    client: "(56) … reset by peer, or (7) when it came before curl looked",
-  },
-  {
     port: 8009,
     name: "reset-request",
     behaviour: "http abort request 1",
     does: "RST instead of an answer",
     client: "(56) Recv failure: Connection reset by peer",
+  },
+  {
+    port: 8010,
+    name: "reset-at-once",
+    behaviour: "http abort after 0",
+    does: "RST right after the handshake",
+    client: "(56) … reset by peer, or (7) when it came before curl looked",
   },
   {
     port: 8011,
@@ -161,6 +161,22 @@ const CHAOS: readonly PresetPort[] = [
     does: "never reads: uploads stop when 4 kB are there",
     client: "(28) timed out; ss: rwnd_limited",
   },
+  {
+    port: 8024,
+    name: "reset-upload",
+    behaviour: "http",
+    faults: "in byte 10000 rst",
+    does: "RST when 10,000 octets of the request have come",
+    client: "(56) or (55) … reset by peer; a small request: 200",
+  },
+  {
+    port: 8025,
+    name: "flaky",
+    behaviour: "http",
+    faults: "in syn probability 50% rst",
+    does: "every other connection, by chance, is refused",
+    client: "200 or (7): who tries again gets through",
+  },
 
   // A bad path
   { port: 8030, name: "loss", behaviour: "http body 1000000", faults: "loss 5%", does: "5 % of all segments are lost", client: "200, slower" },
@@ -224,7 +240,7 @@ const CHAOS: readonly PresetPort[] = [
     port: 8052,
     name: "closing",
     behaviour: "http close",
-    faults: "in fin hold 1s; out fin hold 500ms; out finack time ..4s drop",
+    faults: "in fin hold 2s; out fin hold 1500ms; out finack time ..6s drop",
     does: "the FINs cross; the ACK comes 4 s later",
     client: "200; ss: CLOSING, then TIME-WAIT",
   },
@@ -258,6 +274,22 @@ const CHAOS: readonly PresetPort[] = [
     behaviour: "http idle 1s",
     does: "FIN after 1 s without a request",
     client: "200; a pool that writes on must see ECONNRESET or open anew",
+  },
+  {
+    port: 8062,
+    name: "vanishes",
+    behaviour: "http",
+    faults: "time 2s.. blackhole",
+    does: "after 2 s the path has forgotten the connection, as a NAT or firewall does",
+    client: "200; the second request waits for ever; ss: timer:(on,…)",
+  },
+  {
+    port: 8063,
+    name: "half-open",
+    behaviour: "http",
+    faults: "in time 2s.. rst",
+    does: "after 2 s the server knows nothing of the connection, as after a restart",
+    client: "200; the second request: reset by peer",
   },
 ];
 

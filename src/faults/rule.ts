@@ -11,9 +11,26 @@ import type { Span } from "./words.js";
 export interface ConnectionFacts {
   readonly id: number;
   readonly state: State;
-  /** ISNs, any integer form; undefined before they are known. */
-  readonly iss?: number;
-  readonly irs?: number;
+  /** Undefined before both ISNs are known. */
+  readonly numbers?: ConnectionNumbers;
+}
+
+/** Where a connection stands (RFC 9293 §3.3.1), sequence numbers in any integer form. */
+export interface ConnectionNumbers {
+  readonly iss: number;
+  readonly irs: number;
+  readonly sndUna: number;
+  readonly sndNxt: number;
+  readonly rcvNxt: number;
+  /** SND.WND and RCV.WND, octets. */
+  readonly sndWnd: number;
+  readonly rcvWnd: number;
+  /** Shifts of SND.WND and RCV.WND; undefined: windows are not scaled. */
+  readonly scales: { readonly snd: number; readonly rcv: number } | undefined;
+  readonly finSent: boolean;
+  readonly finReceived: boolean;
+  /** When it began, milliseconds on the clock of the faults. */
+  readonly bornAt: number;
 }
 
 /** A segment that a rule keeps back. */

@@ -3,6 +3,7 @@
  * (handshake, stream position, close), and which numbers either end would accept. Knows nothing of our TCP's insides.
  */
 import { ACK, FIN, RST, SYN } from "../wire/segment.js";
+import type { ConnectionNumbers } from "./rule.js";
 import type { SegmentView } from "./segment.js";
 import type { Direction, SegmentClass } from "./spec.js";
 
@@ -43,7 +44,7 @@ export class Tracked {
   readonly in = new Flow();
   readonly out = new Flow();
   /** Milliseconds. */
-  readonly since: number;
+  since: number;
   lastSeen: number;
   opener: Direction | undefined;
   synAck = false;
@@ -108,6 +109,30 @@ export class Tracker {
     this.#connections.set(key, c);
     return c;
   }
+}
+
+/**
+ * Takes up a connection that is older than the faults, as our stack knows it at the first segment that passes them. Of an
+ * incoming one the stack knows nothing yet; an outgoing one it counts as sent already, so that it is told from what was sent before
+ * by its own number.
+ */
+export function learn(c: Tracked, direction: Direction, sequence: number, n: ConnectionNumbers): void {
+  c.since = n.bornAt;
+  c.established = c.synAck = true;
+  c.out.isn = n.iss | 0;
+  c.in.isn = n.irs | 0;
+  c.in.next = c.in.delivered = n.rcvNxt | 0;
+  c.out.next = direction === "in" ? n.sndNxt | 0 : sequence;
+  for (const f of [c.in, c.out]) f.nextAt = ahead((f.isn as number) + 1, f.next as number) >>> 0;
+  c.in.acked = n.sndUna | 0;
+  if (direction === "in") c.out.acked = n.rcvNxt | 0;
+  if (n.sndWnd === 0) c.in.window = 0;
+  if (n.rcvWnd === 0) c.out.window = 0;
+  if (n.finReceived) c.in.fin = (n.rcvNxt - 1) | 0;
+  if (n.finSent) c.out.fin = (n.sndNxt - 1) | 0;
+  c.in.scaling = c.out.scaling = n.scales !== undefined;
+  c.in.scale = n.scales?.snd ?? 0;
+  c.out.scale = n.scales?.rcv ?? 0;
 }
 
 /** What the segment is, and where in its direction's stream its text lies. */

@@ -104,7 +104,7 @@ export const SCENES: Readonly<Record<LabState, Scene>> = {
     ...server,
     ss: "CLOSING",
     ours: "CLOSING",
-    command: { behaviour: "http close", faults: "in fin hold 1s; out fin hold 500ms; out finack drop; in finack drop" },
+    command: { behaviour: "http close", faults: "in fin hold 2s; out fin hold 1500ms; out finack drop; in finack drop" },
     async play(bench) {
       bench.serve("silent");
       const { socket, ours } = await connected(bench);

@@ -51,7 +51,7 @@ export const STATE_TEXTS: Readonly<Record<LabState, StateText>> = {
       zh: "来自许多地址的大量此状态：SYN 洪水，或者单向不通。现代内核以 SYN cookie 应对，洪水时看不到这种行。",
     },
     myth: {
-      en: "“The client is in SYN-RECEIVED too.” – It believes to be ESTABLISHED already: it has no way to know that its ACK was lost.",
+      en: "“The client is in SYN-RECEIVED too.” – It takes itself for ESTABLISHED already: it has no way to know that its ACK was lost.",
       zh: "“客户端这时也没连上。”——客户端认为自己已经 ESTABLISHED：它无从知道 ACK 丢了。",
     },
   },

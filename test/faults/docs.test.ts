@@ -2,16 +2,20 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { PAGES, withWords } from "../../scripts/fault-words.js";
+import { ZH } from "../../scripts/fault-words.zh.js";
 import { parseBehaviour } from "../../src/faults/behaviours.js";
+import { behaviourWords, faultWords } from "../../src/faults/help.js";
 import { parseFaults } from "../../src/faults/parse.js";
 import { PRESETS } from "../../src/faults/presets.js";
 import { STATE_TEXTS } from "../../src/lab/texts.js";
 import { CLIENT_TABLE } from "./client-table.js";
 
+const keep = (text: string): string => `‹${text}›`;
+
 describe.each(PAGES)("%s", (file) => {
   const page = readFileSync(file, "utf8");
   test("has the words of the code (tsx scripts/fault-words.ts writes them)", () => {
-    expect(page).toBe(withWords(page));
+    expect(page).toBe(withWords(file, page));
   });
   test("has every port of the preset, by number and name", () => {
     for (const p of PRESETS["chaos"]?.ports ?? []) expect(page).toContain(`${p.port} \`${p.name}\``);
@@ -24,6 +28,12 @@ describe.each(PAGES)("%s", (file) => {
     for (const spec of specs) expect(() => parseFaults(spec), spec).not.toThrow();
     for (const b of behaviours) expect(() => parseBehaviour(b), b).not.toThrow();
   });
+});
+
+test("the Chinese words translate what is there, and nothing else", () => {
+  const there = new Set([...faultWords(keep).matchAll(/‹(.+?)›/g), ...behaviourWords(keep).matchAll(/‹(.+?)›/g)].map((m) => m[1]));
+  expect(new Set(Object.keys(ZH))).toEqual(there);
+  for (const [en, text] of Object.entries(ZH)) expect(text, en).toMatch(/[\u4e00-\u9fff]/);
 });
 
 test("both pages tell the same: as many headings, rows, list items and blocks", () => {

@@ -72,17 +72,16 @@ const ROWS: Readonly<Record<string, Row>> = {
     ss: /^(ESTAB|SYN-SENT) /,
     others: TIMEOUT,
   },
-
+  "reset-request": {
+    exit: 56,
+    says: /\(56\) Recv failure: Connection reset by peer/,
+    also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }),
+    others: RESET,
+  },
   // The RST is on its way when the client learns that it is connected: either may reach the application first.
   "reset-at-once": {
     exit: [56, 7],
     says: /\(56\) Recv failure: Connection reset by peer|\(7\) Failed to connect/,
-    also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }),
-    others: RESET,
-  },
-  "reset-request": {
-    exit: 56,
-    says: /\(56\) Recv failure: Connection reset by peer/,
     also: (c) => expect(c).toMatchObject({ status: 0, octets: 0 }),
     others: RESET,
   },
@@ -150,6 +149,17 @@ const ROWS: Readonly<Record<string, Row>> = {
     flags: ["-iO"],
     others: TIMEOUT,
   },
+  "reset-upload": {
+    exit: [55, 56],
+    says: /\((55|56)\) (Send|Recv) failure: (Connection reset by peer|Broken pipe)/,
+    curlArgs: ["--data-binary", "@/proc/self/exe"],
+    others: 1000,
+  },
+  "flaky": {
+    exit: [0, 7],
+    says: /^$|\(7\) Failed to connect to 10\.77\.0\.2 port 8025 after \d+ ms: Couldn't connect to server/,
+    others: { node: /^1000$|ECONNREFUSED/, fetch: /^1000$|ECONNREFUSED/, undici: /^1000$|ECONNREFUSED/, python: /^1000$|ConnectionRefusedError/ },
+  },
 
   "loss": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000 },
   "bursts": { exit: 0, also: (c) => expect(c.octets).toBe(1_000_000), others: 1_000_000 },
@@ -192,6 +202,8 @@ const ROWS: Readonly<Record<string, Row>> = {
 
   "keep-alive-race": { exit: 0, others: 1000 },
   "idle-close": { exit: 0, others: 1000 },
+  "vanishes": { exit: 0, others: 1000 },
+  "half-open": { exit: 0, others: 1000 },
 };
 
 /** Octets in which a body differs from what the server meant. */
