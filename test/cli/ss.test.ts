@@ -326,6 +326,11 @@ describe("times and words", () => {
   ])("%j is worth a look", (over, reason) => {
     expect(attention(connectionRow(over))).toMatch(reason);
   });
+  test("a listener whose accept queue is full is, one with room is not", () => {
+    const text = (recvQ: number): string => ssTable([rowOfListener(listenerRow(80, { recvQ, sendQ: 5 }))], plain);
+    expect(text(5)).toMatch(/! the accept queue is full/);
+    expect(text(4)).not.toMatch(/!/);
+  });
   test("a healthy connection is not, nor one that closed just now", () => {
     expect(attention(connectionRow())).toBeUndefined();
     expect(attention(connectionRow({ state: "CLOSE-WAIT", stateMs: 100 }))).toBeUndefined();

@@ -4,7 +4,7 @@ import { ControlClient, defaultControlPath } from "../../control/client.js";
 import type { DaemonStatus, OptionRow, SocketsAnswer } from "../../control/contract.js";
 import { usageError } from "../errors.js";
 import { palette, print } from "../output.js";
-import { attention, type BufferSizes } from "../ss/info.js";
+import { attentionTo, type BufferSizes } from "../ss/info.js";
 import { kernelLines, kernelRows } from "../ss/pair.js";
 import { parseSelection, selectRows, type Selection } from "../ss/select.js";
 import { ssTable, summary, type Under } from "../ss/table.js";
@@ -117,7 +117,7 @@ async function show(client: ControlClient, selection: Selection, flags: SsFlags)
       .map((row) =>
         JSON.stringify({
           ...(row.connection ?? { state: row.state, local: row.local, recvQ: row.recvQ, sendQ: row.sendQ, service: row.service }),
-          ...(row.connection !== undefined && { attention: attention(row.connection) }),
+          attention: attentionTo(row),
           ...(kernel !== undefined && { kernel: kernelLines(row, kernel)?.map((l) => l.trim()) }),
         }),
       )

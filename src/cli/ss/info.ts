@@ -145,6 +145,12 @@ const CLOSE_WAIT_MS = 60_000,
   FIN_WAIT_1_MS = 10_000,
   SYN_RECEIVED_MS = 3_000;
 
+/** Why a person should look at this row; undefined if nothing is the matter. */
+export function attentionTo(row: Row): string | undefined {
+  if (row.connection !== undefined) return attention(row.connection);
+  return row.recvQ >= row.sendQ ? "the accept queue is full: the application does not accept" : undefined;
+}
+
 /** Why a person should look at this connection; undefined if nothing is the matter. */
 export function attention(c: ConnectionRow): string | undefined {
   if (c.sendQ > 0 && c.sndWnd === 0) return "the peer's window is zero: its application does not read";

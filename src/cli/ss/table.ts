@@ -1,6 +1,6 @@
 /** Rows as text: the columns of ss, aligned as it aligns them, and netstat's. */
 import type { DaemonStatus } from "../../control/contract.js";
-import { attention, type BufferSizes, extendedText, infoText, memoryText, timerText } from "./info.js";
+import { attentionTo, type BufferSizes, extendedText, infoText, memoryText, timerText } from "./info.js";
 import { NETSTAT_NAMES, type Row, SS_NAMES } from "./row.js";
 import { serviceName } from "./services.js";
 
@@ -65,7 +65,7 @@ function cells(row: Row, o: TableOptions, under: readonly string[] | undefined):
   if (o.extended) tail.push(extendedText(row));
   if (o.memory) details.push(memoryText(row, o.sizes));
   if (o.info && c !== undefined) details.push(infoText(c, o.timers));
-  const reason = c === undefined ? undefined : attention(c);
+  const reason = attentionTo(row);
   if (reason !== undefined) tail.push((o.alarm ?? String)(`! ${reason}`));
   const below = under === undefined ? [] : [...under];
   if (details.length > 0) {
