@@ -344,7 +344,8 @@ export class Stack implements Outlet {
   // ---- Users ----
 
   /**
-   * Waits for connections. `port` 0 chooses one; "any" takes every port that nobody else listens on.
+   * Waits for connections. `port` 0 chooses one; "any" takes every port that nobody else listens on. One may wait to be
+   * accepted however small `backlog` is, as with Linux.
    * @throws StackError EADDRINUSE, EADDRNOTAVAIL, EINVAL
    */
   listen(where: { address?: string; port: number | "any"; backlog?: number; options?: Partial<TcpOptions> }, accept: Accept): Listener {
@@ -364,7 +365,7 @@ export class Stack implements Outlet {
       address,
       every ? "0.0.0.0" : (where.address as string),
       port,
-      where.backlog ?? this.limits.acceptBacklog,
+      Math.max(1, where.backlog ?? this.limits.acceptBacklog),
       options,
       accept,
       (l) => this.#closeListener(l),

@@ -169,6 +169,14 @@ describe("how many", () => {
     expect(s.stack.counters).toMatchObject({ halfOpen: 0, listenOverflows: 2 });
   });
 
+  test("a backlog of nothing, or less, lets one wait", () => {
+    for (const backlog of [0, -1, 0.5]) {
+      const s = new Siege();
+      s.stack.listen({ port: 81, backlog }, () => NOBODY);
+      expect(s.open({ port: 81 })).toBeDefined();
+    }
+  });
+
   test("abortOnOverflow: it is answered by RST instead", () => {
     const s = new Siege({ limits: { acceptBacklog: 1 }, options: { abortOnOverflow: true } });
     const [listener] = [...s.stack.listeners()];
