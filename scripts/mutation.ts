@@ -54,15 +54,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
 
 let jobs = 0;
 /** One process of the worker, until it ends or says nothing for too long. */
-function worker(copy: string, job: Omit<Job, "root" | "only" | "budget">, tell: (t: Told) => void): Promise<"ended" | "hung"> {
+function worker(copy: string, job: Omit<Job, "root" | "only" | "budget">, tell: (t: Told) => void): Promise<"ended" | "failed" | "hung"> {
   const file = join(copy, `job-${jobs++}.json`);
   writeFileSync(file, JSON.stringify({ ...job, root: copy, only: onlyTests, budget } satisfies Job));
   return new Promise((resolve) => {
-    let end: "ended" | "hung" = "ended";
+    let isHung = false;
     const child = spawn(process.execPath, ["--import", "tsx", join(copy, "worker.ts"), file], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
     children.add(child);
     const stuck = (): void => {
-      end = "hung";
+      isHung = true;
       child.kill("SIGKILL");
     };
     let watch = setTimeout(stuck, 4 * SILENCE);
@@ -72,10 +72,10 @@ function worker(copy: string, job: Omit<Job, "root" | "only" | "budget">, tell: 
       watch = setTimeout(stuck, SILENCE);
       tell(JSON.parse(text) as Told);
     });
-    child.once("close", () => {
+    child.once("close", (code) => {
       clearTimeout(watch);
       children.delete(child);
-      resolve(end);
+      resolve(isHung ? "hung" : code === 0 ? "ended" : "failed");
     });
   });
 }
@@ -102,9 +102,10 @@ async function main(): Promise<number> {
     broken = new Set<string>(),
     verdicts = new Map<number, Told>(),
     killerOf = readKillers(ROOT);
-  await worker(copy, { mode: "survey", mutants: [] }, (t) => {
+  const survey = await worker(copy, { mode: "survey", mutants: [] }, (t) => {
     if (t.broken !== undefined) broken.add(`${t.broken}: ${t.why}`);
   });
+  if (survey !== "ended") throw new Error("the tests do not run without any mutant");
   /** Works through these, in a new process whenever the old one got stuck or was spoilt. */
   const work = async (ours: Mutant[]): Promise<void> => {
     for (let left = ours; left.length > 0; ) {

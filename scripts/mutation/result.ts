@@ -40,11 +40,11 @@ export function readMutation(root: string): (MutationResult & { readonly stale: 
   return { ...r, equivalent: r.equivalent ?? 0, stale: r.sources !== hashSources(root) };
 }
 
-/** "1,650 of 1,700 noticed, 97.1 %; 12 more are equivalent, with reasons". */
+/** "1,650 of 1,700 noticed, 97.1 %, and 12 equivalent, with reasons". */
 export function formatScore(killed: number, survived: number, equivalent: number): string {
   const n = (x: number): string => x.toLocaleString("en-US");
   const all = killed + survived;
-  return `${n(killed)} of ${n(all)} noticed, ${((100 * killed) / all).toFixed(1)} %${equivalent === 0 ? "" : `; ${n(equivalent)} more are equivalent, with reasons`}`;
+  return `${n(killed)} of ${n(all)} noticed, ${((100 * killed) / all).toFixed(1)} %${equivalent === 0 ? "" : `, and ${n(equivalent)} equivalent, with reasons`}`;
 }
 
 /** Names that outlive a change of lines: the file, the operator and the text; of several such, the second has " #2" behind it. */

@@ -106,8 +106,9 @@ const MATCHERS: Readonly<Record<string, (got: never, wanted: never, more: never)
   toBeFalsy: (a) => !a,
   toBeInstanceOf: (a: unknown, b: new () => unknown) => a instanceof b,
   toMatch: (a: string, b: RegExp | string) => (typeof b === "string" ? a.includes(b) : b.test(a)),
-  toThrow: (run, wanted: RegExp | string | Like | undefined) => {
+  toThrow: (run, wanted: RegExp | string | Like | (new () => Error) | undefined) => {
     const e = caught(run);
+    if (typeof wanted === "function") return e instanceof wanted;
     if (wanted instanceof Like) return e !== undefined && wanted.matches(e);
     return e !== undefined && (wanted === undefined || (typeof wanted === "string" ? e.message.includes(wanted) : wanted.test(e.message)));
   },

@@ -24,12 +24,11 @@ interface Datagram {
   readonly destination: number;
   readonly protocol: number;
   readonly expiresAt: Millis;
-  pieces: Piece[];
+  /** Undefined once fragments overlapped or there was no room: what still comes is thrown away until the time is over. */
+  pieces: Piece[] | undefined;
   octets: number;
   /** Octets in all; -1 until the last fragment is there. */
   total: number;
-  /** Overlapping: what still comes is thrown away until the time is over. */
-  dead: boolean;
   /** Header and 8 octets of the first fragment, for ICMP time exceeded. */
   quote: Uint8Array | undefined;
   tos: number;
@@ -49,7 +48,6 @@ export class Reassembly {
   readonly #timeoutMs: number;
   #octets = 0;
   #whole: Memory | undefined;
-  timeouts = 0;
   /** Datagrams and fragments given up at the limit. */
   shed = 0;
 
@@ -80,20 +78,19 @@ export class Reassembly {
         pieces: [],
         octets: 0,
         total: -1,
-        dead: false,
         quote: undefined,
         tos: ip.tos,
       };
       this.#datagrams.set(key, d);
       this.#octets += OVERHEAD;
-      if (this.#octets > this.#limit) this.#shed(d);
     }
-    if (d.dead) return DROPPED;
-    const overlaps = d.pieces.some((p) => start < p.end && p.start < end);
+    const pieces = d.pieces;
+    if (pieces === undefined) return DROPPED;
+    if (pieces.some((p) => p.start === start && p.end === end)) return WAITING; // the very same again
+    const overlaps = pieces.some((p) => start < p.end && p.start < end);
     const pastEnd = d.total >= 0 && end > d.total;
-    const endMoves = !ip.moreFragments && (d.total >= 0 ? end !== d.total : d.pieces.some((p) => p.end > end));
-    if (overlaps && d.pieces.some((p) => p.start === start && p.end === end)) return WAITING; // the very same again
-    if (overlaps || pastEnd || endMoves || d.pieces.length >= PIECES_MAX) return this.#kill(d);
+    const endMoves = !ip.moreFragments && pieces.some((p) => p.end > end);
+    if (overlaps || pastEnd || endMoves || pieces.length >= PIECES_MAX) return this.#kill(d);
     if (this.#octets + length > this.#limit) {
       this.#shed(d);
       if (this.#octets + length > this.#limit) {
@@ -102,7 +99,7 @@ export class Reassembly {
       }
     }
     const at = offset + ip.headerLength;
-    d.pieces.push({ start, end, bytes: b.slice(at, at + length) });
+    pieces.push({ start, end, bytes: b.slice(at, at + length) });
     d.octets += length;
     this.#octets += length;
     // RFC 3168 §5.3: a mark on any fragment is a mark on the datagram.
@@ -110,7 +107,7 @@ export class Reassembly {
     if (start === 0) d.quote = b.slice(offset, offset + ip.headerLength + Math.min(8, length));
     if (!ip.moreFragments) d.total = end;
     if (d.octets !== d.total) return WAITING;
-    return this.#join(d, ip, d.total);
+    return this.#join(d, ip, pieces);
   }
 
   /** When the next datagram times out. They expire in the order in which they began. */
@@ -123,25 +120,22 @@ export class Reassembly {
     for (const d of this.#datagrams.values()) {
       if (d.expiresAt > now) return;
       this.#forget(d);
-      this.timeouts++;
-      if (d.quote !== undefined && !d.dead) exceeded(d.quote, d.source, d.destination);
+      if (d.quote !== undefined && d.pieces !== undefined) exceeded(d.quote, d.source, d.destination);
     }
   }
 
-  #join(d: Datagram, ip: Ipv4Header, total: number): Reassembled {
-    const pieces = d.pieces;
+  #join(d: Datagram, ip: Ipv4Header, pieces: readonly Piece[]): Reassembled {
     this.#forget(d);
     const whole = (this.#whole ??= plainMemory(new Uint8Array(LARGEST)));
     for (const p of pieces) whole.bytes.set(p.bytes, IPV4_HEADER + p.start);
-    const length = IPV4_HEADER + total;
+    const length = IPV4_HEADER + d.total;
     emitIpv4(whole.bytes, 0, length, d.tos, ip.ttl, d.protocol, d.source, d.destination, ip.identification);
     return { kind: "whole", memory: whole, length };
   }
   #kill(d: Datagram): Reassembled {
     this.#octets -= d.octets;
     d.octets = 0;
-    d.pieces = [];
-    d.dead = true;
+    d.pieces = undefined;
     return DROPPED;
   }
   /** At the limit the oldest go: they are the least likely to be completed. */
@@ -155,7 +149,6 @@ export class Reassembly {
   }
   #forget(d: Datagram): void {
     this.#octets -= d.octets + OVERHEAD;
-    d.octets = 0;
     this.#datagrams.delete(d.key);
   }
 }

@@ -226,9 +226,9 @@ export class Stack implements Outlet {
   }
   /** The connection of these four; undefined if there is none. */
   find(localAddress: string, localPort: number, remoteAddress: string, remotePort: number): Connection | undefined {
-    const local = parseAddress(localAddress),
-      remote = parseAddress(remoteAddress);
-    return local === undefined || remote === undefined ? undefined : this.#demux.find(local, remote, (remotePort << 16) | localPort)?.connection;
+    // What is no address equals none.
+    const address = (text: string): number => parseAddress(text) ?? Number.NaN;
+    return this.#demux.find(address(localAddress), address(remoteAddress), (remotePort << 16) | localPort)?.connection;
   }
   listeners(): IterableIterator<Listener> {
     return this.#listeners.values();
@@ -294,8 +294,6 @@ export class Stack implements Outlet {
       if (shed !== undefined) this.#remove(shed);
       if (t.isClosed) this.#remove(t);
       else if (t.timers.next < t.wake.at) this.#wheel.set(t.wake, t.timers.next);
-      // An upcall in here may have touched it again.
-      if (t.tell !== 0) this.touched(t);
     }
     this.#touchedCount = 0;
   }
@@ -471,7 +469,7 @@ export class Stack implements Outlet {
     const r = this.#reassembly.fragmentArrives(memory.bytes, offset, this.#ip, now);
     if (r.kind === "dropped") return this.env.hit("1122-3.3.2");
     if (r.kind === "waiting") return;
-    if (parseIpv4(r.memory.bytes, 0, r.length, this.#ip) !== undefined) return this.env.hit("1122-3.3.2");
+    parseIpv4(r.memory.bytes, 0, r.length, this.#ip);
     this.#datagramArrives(r.memory, 0, this.#ip.headerLength, r.length - this.#ip.headerLength, false, 0, now);
   }
 
@@ -504,7 +502,6 @@ export class Stack implements Outlet {
     if (wrong !== undefined) return this.env.hit(wrong);
     seg.gsoSize = gsoSize;
     seg.ecn = ip.tos & 3;
-    seg.ttl = ip.ttl;
     this.env.counters.segmentsIn++;
     const ports = (seg.sourcePort << 16) | seg.destinationPort;
     const t = this.#demux.find(ip.destination, ip.source, ports);
@@ -570,7 +567,6 @@ export class Stack implements Outlet {
 
   /** RFC 4987 §3.6. @returns whether the ACK was a cookie of ours; then there is a connection, if another one may be */
   #cookieArrives(listener: Listener, address: number, source: number, seg: Segment, now: Millis): boolean {
-    if (this.#cookieMode === "off") return false;
     const offered = cookieIn(this.#cookies, seg, address, source, now);
     if (offered === undefined) return false;
     if (listener.isFull) {
@@ -635,7 +631,6 @@ export class Stack implements Outlet {
   }
 
   #remove(t: Tcb): void {
-    if (t.tell !== 0) tellUser(t, this.#accepted);
     if (t.removed) return;
     t.removed = true;
     const flow = t.path as Flow;

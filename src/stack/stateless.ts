@@ -8,6 +8,7 @@ import { SegmentHeader } from "../wire/tcp.js";
 import { type CookieOptions, optionsIn, type SynCookies, timestampWith } from "./cookies.js";
 import type { Transmitter } from "./transmitter.js";
 
+/** Of all answers; `answerWithCookie` writes each field that it uses. */
 const header = new SegmentHeader();
 
 /** The timestamp clock of a pair of addresses (RFC 7323 §5.4): the same for all their connections, so PAWS holds between them. */
@@ -33,7 +34,6 @@ export function answerWithCookie(
     sack: timestamps && o.sack && seg.sackPermitted,
     ecn: timestamps && o.ecn !== "off" && (seg.ctl & (ECE | CWR)) === (ECE | CWR),
   };
-  h.clear();
   h.sourcePort = seg.destinationPort;
   h.destinationPort = seg.sourcePort;
   h.sequence = cookies.make(local, remote, (seg.sourcePort << 16) | seg.destinationPort, seg.sequence, offered.mss, now);

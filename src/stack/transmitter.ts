@@ -18,6 +18,7 @@ export class Transmitter {
   readonly #offload: Offload;
   /** Largest text of a super-segment, octets; 0 where the device cuts none. */
   readonly maxText: number;
+  /** Without options, and with no window. */
   readonly #reply = new SegmentHeader();
 
   constructor(tx: TxRing, offload: Offload, mtu: number) {
@@ -50,13 +51,11 @@ export class Transmitter {
   /** `<SEQ=sequence><ACK=acknowledgment><CTL=ctl>` to whoever sent `to`, without a connection. */
   reply(to: Segment, local: number, remote: number, sequence: number, acknowledgment: number, ctl: number): void {
     const h = this.#reply;
-    h.clear();
     h.sourcePort = to.destinationPort;
     h.destinationPort = to.sourcePort;
     h.sequence = sequence;
     h.acknowledgment = acknowledgment;
     h.ctl = ctl;
-    h.window = 0;
     this.bare(h, local, remote);
   }
   /** A segment without text and without a connection. */

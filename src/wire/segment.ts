@@ -44,7 +44,6 @@ export class Segment {
 
   /** ECN field of the IP header (RFC 3168). */
   ecn = 0;
-  ttl = 0;
   /** Text octets of each TCP segment that a super-segment stands for; 0 for an ordinary one. */
   gsoSize = 0;
 

@@ -77,7 +77,7 @@ test("a mutant is called equivalent with a reason only", () => {
 
 test("the score counts no equivalent mutant as noticed, and says how many there are", () => {
   expect(formatScore(950, 50, 0)).toBe("950 of 1,000 noticed, 95.0 %");
-  expect(formatScore(950, 50, 7)).toBe("950 of 1,000 noticed, 95.0 %; 7 more are equivalent, with reasons");
+  expect(formatScore(950, 50, 7)).toBe("950 of 1,000 noticed, 95.0 %, and 7 equivalent, with reasons");
 });
 
 test("every rule of proportional rate reduction that is taken out is noticed", () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Reassembly } from "../../src/stack/reassembly.js";
-import { Millis } from "../../src/tcp/time.js";
 import { emitIpv4, IPV4_HEADER, Ipv4Header, parseIpv4, PROTOCOL_ICMP, PROTOCOL_TCP, writeUint16 } from "../../src/wire/ipv4.js";
 import { fold, sumHeader } from "../../src/wire/checksum.js";
+import { Reassembly, type Reassembled } from "../../src/stack/reassembly.js";
+import { Millis, NEVER } from "../../src/tcp/time.js";
 import { SYN, ACK } from "../../src/wire/segment.js";
 import { PEER, RawPeer, segment, US } from "../support/raw.js";
 
@@ -58,6 +58,20 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
     expect([...(icmp[0]?.bytes.subarray(20, 22) ?? [])]).toEqual([11, 1]);
     expect(p.stack.counters.fragmentOctets).toBe(0);
   });
+  test("what is put together is read by the header of the whole, not by that of the fragment that came last", () => {
+    const p = peer(),
+      last = fragment(syn, 16, length, false);
+    // Four octets of IP options, as a router may add them to each fragment.
+    const longer = new Uint8Array(last.length + 4).fill(1);
+    longer.set(last.subarray(0, IPV4_HEADER));
+    longer.set(last.subarray(IPV4_HEADER), IPV4_HEADER + 4);
+    longer[0] = 0x46;
+    writeUint16(longer, 2, longer.length);
+    writeUint16(longer, 10, 0);
+    writeUint16(longer, 10, ~fold(sumHeader(longer, 0, IPV4_HEADER + 4, 0)));
+    p.inject(fragment(syn, 0, 16, true), longer);
+    expect(p.sent().map((s) => s.seg.ctl)).toEqual([SYN | ACK]);
+  });
   test("memory is bounded however many datagrams are begun", () => {
     const p = peer({ maxFragments: 100_000 });
     for (let i = 0; i < 5_000; i++) p.inject(fragment(syn, 0, 16, true, i));
@@ -88,5 +102,113 @@ describe("IPv4 reassembly [RFC 791 §3.2, RFC 1122 §3.3.2]", () => {
     const [NOT_ECT, ECT_1, ECT_0, CE] = [0, 1, 2, 3];
     for (const codepoint of [NOT_ECT, ECT_1, ECT_0, CE]) expect(joined(codepoint, codepoint, codepoint)).toBe(codepoint);
     expect([joined(CE, ECT_0, ECT_0), joined(ECT_0, CE, ECT_0), joined(ECT_0, ECT_0, CE), joined(ECT_1, CE, ECT_1)]).toEqual([CE, CE, CE, CE]);
+  });
+});
+
+/** Without a stack: what a datagram is kept for, and what that costs. */
+describe("the table of datagrams", () => {
+  /** What one costs besides its octets. */
+  const OVERHEAD = 512;
+  class Table extends Reassembly {
+    arrive(id: number, start: number, length: number, more: boolean, at = 0, tos = 0): Reassembled {
+      const b = new Uint8Array(IPV4_HEADER + length),
+        ip = new Ipv4Header();
+      b.fill(id, IPV4_HEADER);
+      Object.assign(ip, { headerLength: IPV4_HEADER, totalLength: b.length, identification: id, moreFragments: more, fragmentOffset: start, tos, ttl: 9 });
+      Object.assign(ip, { protocol: PROTOCOL_TCP, source: PEER, destination: US });
+      return this.fragmentArrives(b, 0, ip, Millis(at));
+    }
+    /** @returns which were told of */
+    expire(at: number): number[] {
+      const told: number[] = [];
+      this.timeout(Millis(at), (quote) => told.push(quote.at(-1) as number));
+      return told;
+    }
+  }
+  const kind = (r: Reassembled): string => r.kind;
+
+  test("an overlap ends the datagram for as long as it would have waited: all of its fragments together make nothing [791:3.2-8]", () => {
+    const t = new Table(100_000, 1_000);
+    expect(["waiting", "dropped"]).toEqual([kind(t.arrive(1, 0, 16, true)), kind(t.arrive(1, 8, 16, true))]);
+    for (const [start, more] of [
+      [0, true],
+      [16, true],
+      [32, false],
+    ] as const)
+      expect(kind(t.arrive(1, start, 16, more))).toBe("dropped");
+    expect(t.octets).toBe(OVERHEAD);
+    // Nobody hears of its end, and then the identification is free again.
+    expect(t.expire(1_000)).toEqual([]);
+    expect(t.octets).toBe(0);
+    t.arrive(1, 0, 16, true, 1_001);
+    expect(kind(t.arrive(1, 16, 16, false, 1_001))).toBe("whole");
+  });
+  test("there is one end: a second one before it, or anything behind it, is an overlap", () => {
+    for (const [start, length, more] of [
+      [16, 8, false],
+      [48, 8, true],
+      [48, 8, false],
+    ] as const) {
+      const t = new Table(100_000, 1_000);
+      t.arrive(1, 32, 16, false);
+      expect(kind(t.arrive(1, start, length, more))).toBe("dropped");
+      expect(t.octets).toBe(OVERHEAD);
+    }
+    const t = new Table(100_000, 1_000);
+    t.arrive(1, 32, 16, true);
+    expect(kind(t.arrive(1, 16, 8, false))).toBe("dropped");
+  });
+  test("more fragments than any path makes are no datagram", () => {
+    const t = new Table(100_000, 1_000);
+    for (let i = 0; i < 128; i++) expect(kind(t.arrive(1, 8 * i, 8, true))).toBe("waiting");
+    expect(kind(t.arrive(1, 8 * 128, 8, false))).toBe("dropped");
+  });
+  test("empty fragments, and such as do not end on eight octets, are none ", () => {
+    const t = new Table(100_000, 1_000);
+    expect([kind(t.arrive(1, 0, 0, true)), kind(t.arrive(1, 0, 12, true)), t.octets]).toEqual(["dropped", "dropped", 0]);
+    expect(kind(t.arrive(1, 0, 12, false))).toBe("whole");
+  });
+  test("a congestion mark on any fragment is one on the datagram [3168:5.3-1 3168:5.3-3]", () => {
+    const whole = (...marks: number[]): number => {
+      const t = new Table(100_000, 1_000);
+      const last = marks.map((tos, i) => t.arrive(1, 8 * i, 8, i < marks.length - 1, 0, tos)).at(-1) as Reassembled;
+      if (last.kind !== "whole") throw new Error(last.kind);
+      return last.memory.bytes[1] as number;
+    };
+    expect([whole(0xb8, 0xb8), whole(0xba, 0xba), whole(0xba, 0xbb, 0xba), whole(0xbb, 0xba)]).toEqual([0xb8, 0xba, 0xbb, 0xbb]);
+  });
+  test("each waits for its own time; whoever's first fragment was there is told of", () => {
+    const t = new Table(100_000, 1_000);
+    expect(t.next()).toBe(NEVER);
+    t.arrive(1, 0, 8, true, 0);
+    t.arrive(2, 8, 8, true, 400);
+    t.arrive(3, 0, 8, true, 700);
+    expect(t.next()).toBe(1_000);
+    expect(t.expire(1_000)).toEqual([1]);
+    expect([t.octets, t.next()]).toEqual([2 * (OVERHEAD + 8), 1_400]);
+    expect(t.expire(1_699)).toEqual([]);
+    expect([t.octets, t.next()]).toEqual([OVERHEAD + 8, 1_700]);
+    expect(t.expire(1_700)).toEqual([3]);
+    expect([t.octets, t.next()]).toEqual([0, NEVER]);
+  });
+  test("at the limit the oldest go until a quarter is free, but never the one that grows", () => {
+    const each = OVERHEAD + 488,
+      t = new Table(10 * each, 1_000);
+    for (let id = 1; id <= 10; id++) t.arrive(id, 0, 488, true);
+    expect([t.octets, t.shed]).toEqual([10 * each, 0]);
+    expect(kind(t.arrive(1, 488, 8, true))).toBe("waiting");
+    // 2, 3 and 4 went for it.
+    expect([t.octets, t.shed]).toEqual([7 * each + 8, 3]);
+    expect(kind(t.arrive(1, 496, 8, false))).toBe("whole");
+    for (let id = 5; id <= 10; id++) expect(kind(t.arrive(id, 488, 8, false))).toBe("whole");
+    expect(t.octets).toBe(0);
+  });
+  test("one that alone is more than the limit ends, and what it held is free", () => {
+    const t = new Table(2_000, 1_000);
+    expect(kind(t.arrive(1, 0, 1_000, true))).toBe("waiting");
+    expect(kind(t.arrive(1, 1_000, 1_000, false))).toBe("dropped");
+    expect([t.octets, t.shed]).toEqual([OVERHEAD, 1]);
+    expect(t.expire(1_000)).toEqual([]);
+    expect(t.octets).toBe(0);
   });
 });

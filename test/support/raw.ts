@@ -1,5 +1,5 @@
 /** One stack and a peer that is nothing but bytes: frames are built and read by hand. Virtual time. */
-import { createPair, type PairDevice } from "../../src/device/pair.js";
+import { createPair, type PairDevice, type PairOptions } from "../../src/device/pair.js";
 import { Stack, type StackConfig } from "../../src/stack/stack.js";
 import type { TcpEvent } from "../../src/tcp/events.js";
 import { Millis } from "../../src/tcp/time.js";
@@ -25,8 +25,8 @@ export class RawPeer {
   readonly #ours: PairDevice;
   readonly #theirs: PairDevice;
 
-  constructor(config: Partial<StackConfig> = {}) {
-    const pair = createPair({ schedule: () => {}, queue: 100_000 });
+  constructor(config: Partial<StackConfig> = {}, link: PairOptions = {}) {
+    const pair = createPair({ schedule: () => {}, queue: 100_000, ...link });
     this.#ours = pair.a;
     this.#theirs = pair.b;
     const random = seeded(7);
@@ -63,6 +63,21 @@ export class RawPeer {
     this.#theirs.tx.flush();
     this.turn();
   }
+  /** One frame that stands for segments of `size` octets of text each, as an interface with offload hands it over. */
+  injectSuper(packet: Uint8Array, size: number): void {
+    const tx = this.#theirs.tx,
+      at = tx.begin(),
+      header = IPV4_HEADER + 20;
+    tx.memory.bytes.set(packet.subarray(0, header), at);
+    tx.text(plainMemory(packet), header, packet.length - header);
+    tx.end(header, size, true);
+    tx.flush();
+    this.turn();
+  }
+  /** Frames that the stack has handed to its device. */
+  get framesOut(): number {
+    return this.#ours.counters.txFrames;
+  }
   turn(): void {
     for (let n = this.#ours.read(); n > 0; n = this.#ours.read()) this.stack.packetsArrive(n, this.now);
     this.stack.timeout(this.now);
@@ -92,7 +107,7 @@ export class RawPeer {
         const wrong =
           parseIpv4(memory.bytes, 0, length, ip) ??
           (ip.protocol === PROTOCOL_TCP
-            ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, false, seg)
+            ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, d.rx.trusted[i] === 1, seg)
             : undefined);
         if (wrong !== undefined) throw new Error(`the stack sent a bad packet: ${wrong}`);
         out.push({ ip, seg, bytes: memory.bytes });

@@ -55,7 +55,7 @@ describe("parseTcp", () => {
     const inside = new Uint8Array([...withOptions(ACK, [1, 1, 1, 99]), 4, 0, 0, 0]);
     expect(parse(inside)).toBe("9293-MUST-7");
   });
-  test("a user timeout is seconds, or minutes with the top bit set [5482:3-1]", () => {
+  test("a user timeout is seconds, or minutes with the top bit set [5482:3.3-1]", () => {
     expect(read(ACK, [28, 4, 0, 90]).userTimeoutMs).toBe(90_000);
     expect(read(ACK, [28, 4, 0x80, 90]).userTimeoutMs).toBe(90 * 60_000);
     expect(read(ACK, [28, 4, 0x7f, 0xff]).userTimeoutMs).toBe(32_767_000);
