@@ -87,7 +87,6 @@ export function resend(t: Tcb, r: Sent, limit: number, now: Millis): void {
   const size = segmentSize(t);
   let length = Math.min(text, Math.max(limit, 1), maxText(t));
   if (length < text && length > size) length -= length % size;
-  length = t.sendQueue.reach(r.start, length);
   if (length < text) t.board.splitRecord(r, add(r.start, length));
   const fin = (r.ctl & FIN) !== 0;
   t.board.sentAgain(r, now);
@@ -287,7 +286,7 @@ export function probeWindow(t: Tcb, now: Millis): void {
   const available = diff(t.snd.nxt, t.end);
   if (available > 0) {
     const small = t.smallSentEnd;
-    transmitNew(t, Math.min(available, Math.max(1, Math.min(usable, t.mss))), t.mss, false, now);
+    transmitNew(t, t.sendQueue.reach(t.snd.nxt, Math.min(available, Math.max(1, Math.min(usable, t.mss)))), t.mss, false, now);
     // The octet is TCP's own idea: what it belongs to does not wait for its ACK when the window opens (Nagle is about what
     // the user writes in small pieces).
     if (t.snd.wnd === 0) t.smallSentEnd = small;
@@ -403,5 +402,6 @@ export function resetHeader(t: Tcb): SegmentHeader {
   header.sequence = (t.state === "SYN-RECEIVED" || gt(edge, t.snd.una) ? t.snd.nxt : min(t.snd.nxt, t.snd.una)) as unknown as number;
   header.acknowledgment = t.rcv.nxt as unknown as number;
   header.ctl = RST | ACK;
+  header.window = 0;
   return header;
 }

@@ -63,6 +63,8 @@ export interface PeerOptions {
   readonly syn?: string;
   /** Window that the peer tells when a line does not say, octets. Default 65,535. */
   readonly win?: number;
+  /** Whether the device takes super-segments from the stack; what is seen of them is one segment. Default false. */
+  readonly offload?: boolean;
   /** Whether the application takes what is readable at once. Default true. */
   readonly reads?: boolean;
   /** Starting points; default all of {@link ISNS}. */
@@ -74,6 +76,8 @@ interface Caught {
   readonly ip: Ipv4Header;
   readonly seg: Segment;
   readonly bytes: Uint8Array;
+  /** Octets of text in each segment that a super-segment stands for; 0 for an ordinary one. */
+  readonly gsoSize: number;
 }
 
 /** Octet k of either stream, counted as sequence numbers are, so that a misplaced octet shows. */
@@ -119,7 +123,7 @@ export class Peer implements ConnectionUser {
     this.now = Millis(this.start);
     this.iss = isn;
     this.irs = isn;
-    this.#pair = createPair({ schedule: () => {}, queue: 10_000, mtu: o.stack?.mtu ?? 1_500 });
+    this.#pair = createPair({ schedule: () => {}, queue: 10_000, mtu: o.stack?.mtu ?? 1_500, offload: o.offload === true ? "pass" : "off" });
     const { a, b } = this.#pair;
     this.stack = new Stack({
       addresses: [OURS],
@@ -181,11 +185,20 @@ export class Peer implements ConnectionUser {
     return n;
   }
   send(length: number): number {
-    const b = new Uint8Array(length);
-    for (let i = 0; i < length; i++) b[i] = octet(this.#written + 1 + i);
-    const n = this.conn.send(b);
+    const n = this.conn.send(this.#text(length));
     this.#written += n;
     return n;
+  }
+  /** Send by reference. */
+  sendShared(length: number): number {
+    const n = this.conn.sendShared(plainMemory(this.#text(length)), 0, length);
+    this.#written += n;
+    return n;
+  }
+  #text(length: number): Uint8Array {
+    const b = new Uint8Array(length);
+    for (let i = 0; i < length; i++) b[i] = octet(this.#written + 1 + i);
+    return b;
   }
 
   get state(): string {
@@ -240,14 +253,14 @@ export class Peer implements ConnectionUser {
         const wrong =
           parseIpv4(memory.bytes, 0, length, ip) ??
           (ip.protocol === PROTOCOL_TCP
-            ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, false, seg)
+            ? parseTcp(memory, ip.headerLength, ip.totalLength - ip.headerLength, ip.source, ip.destination, d.rx.trusted[i] === 1, seg)
             : undefined);
         if (wrong !== undefined) throw new Error(`the stack sent a bad packet: ${wrong}`);
         if (ip.protocol === PROTOCOL_TCP) {
           if ((memory.bytes[ip.headerLength + 12] as number) & 15) throw new Error("reserved bits of the header are not zero");
           this.#check(seg);
         }
-        this.#out.push({ at: this.now, ip, seg, bytes: memory.bytes });
+        this.#out.push({ at: this.now, ip, seg, bytes: memory.bytes, gsoSize: d.rx.gsoSize[i] as number });
       }
     }
   }
@@ -291,7 +304,7 @@ export class Peer implements ConnectionUser {
     this.turn();
   }
   /** What was sent and no script has looked at yet. */
-  sent(): { flags: string; seq: number; ack: number; length: number; seg: Segment; ip: Ipv4Header; at: number; bytes: Uint8Array }[] {
+  sent(): { flags: string; seq: number; ack: number; length: number; seg: Segment; ip: Ipv4Header; at: number; bytes: Uint8Array; gsoSize: number }[] {
     const out = this.#out.map((c) => ({
       flags: formatCtl(c.seg.ctl),
       seq: (c.seg.sequence - this.iss) | 0,
@@ -301,6 +314,7 @@ export class Peer implements ConnectionUser {
       ip: c.ip,
       at: c.at - this.start,
       bytes: c.bytes,
+      gsoSize: c.gsoSize,
     }));
     this.#out = [];
     return out;

@@ -79,6 +79,10 @@ describe("passive OPEN", () => {
       .established()
       .play("+0 < P. 1:11(10) ack 1\n+.04 > . 1:1(0) ack 11 win 32768");
   });
+  test("and the SYN,ACK does not offer what the SYN did not [7323:2.2-3]", () => {
+    tcp({ options: { sack: true } }).play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <mss 1460>");
+    tcp({ syn: "mss 1460,wscale 2" }).play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <mss 1460,wscale 7>");
+  });
   test("the first transition begins when the connection does", () => {
     const seen: number[] = [];
     tcp({
