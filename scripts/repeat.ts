@@ -1,5 +1,5 @@
 /**
- * npm run repeat -- TIMES FILE... [--under COMMAND] [--json]: runs test files so often, one run after the other, and says of
+ * npm run repeat -- TIMES FILE... [-t PATTERN] [--under COMMAND] [--each] [--json]: runs test files so often, one run after the other, and says of
  * each test how often it passed and how long it took. Nothing is tried again: exit 1 if any test failed, or was not run, even once.
  */
 import { spawn } from "node:child_process";
@@ -38,8 +38,11 @@ export interface Tally {
 
 const firstLine = (text: string | undefined): string => (text ?? "").trim().split("\n")[0] ?? "";
 
-/** Adds one run. A file that did not load, or failed outside of its tests, counts as a test that failed. */
-export function count(into: Map<string, Tally>, report: Report, run: number, file: (path: string) => string = (path) => path): void {
+/**
+ * Adds one run, of the tests that `wanted` finds. A file that did not load, or failed outside of its tests, counts as a test
+ * that failed.
+ */
+export function count(into: Map<string, Tally>, report: Report, run: number, file: (path: string) => string = (path) => path, wanted = /^/): void {
   const of = (path: string, test: string): Tally => {
     const key = `${file(path)} ${test}`;
     let t = into.get(key);
@@ -52,7 +55,7 @@ export function count(into: Map<string, Tally>, report: Report, run: number, fil
   };
   for (const suite of report.testResults) {
     let failed = 0;
-    for (const a of suite.assertionResults) {
+    for (const a of suite.assertionResults.filter((result) => wanted.test(result.fullName))) {
       const t = of(suite.name, a.fullName);
       if (a.status === "failed") {
         failed++;
@@ -90,12 +93,12 @@ export function text(tallies: readonly Tally[], times: number, each: boolean): s
 
 export const held = (tallies: readonly Tally[], times: number): boolean => tallies.length > 0 && tallies.every((t) => t.passed === times);
 
-async function once(files: readonly string[], under: readonly string[], dir: string): Promise<Report> {
+async function once(args: readonly string[], under: readonly string[], dir: string): Promise<Report> {
   const out = join(dir, "report.json");
   rmSync(out, { force: true });
-  const [program = "", ...args] = [...under, process.execPath, "node_modules/vitest/vitest.mjs", "run", "--reporter=json", `--outputFile=${out}`, ...files];
+  const [program = "", ...line] = [...under, process.execPath, "node_modules/vitest/vitest.mjs", "run", "--reporter=json", `--outputFile=${out}`, ...args];
   const said = await new Promise<string>((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, line, { stdio: ["ignore", "pipe", "pipe"] });
     let log = "";
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (chunk: string) => {
@@ -119,27 +122,22 @@ async function main(): Promise<void> {
   const program = new Command("repeat")
     .argument("<times>", "how often", whole)
     .argument("<files...>", "test files")
+    .option("-t, --name <pattern>", "only tests whose full name this regular expression finds")
     .option("--under <command>", "what each run is started under, such as 'nice -n 10'", "")
     .option("--each", "print every test, not only those that failed")
     .option("--json", "for programs")
     .parse();
   const [times, files] = program.processedArgs as [number, string[]];
-  const { under, each, json } = program.opts<{ under: string; each?: true; json?: true }>();
+  const { name, under, each, json } = program.opts<{ name?: string; under: string; each?: true; json?: true }>();
+  const args = name === undefined ? files : [...files, "-t", name];
+  const words = under.split(" ").filter((w) => w !== "");
+  const wanted = name === undefined ? undefined : new RegExp(name);
   const tallies = new Map<string, Tally>();
   const dir = mkdtempSync(join(tmpdir(), "repeat-"));
   const began = performance.now();
   try {
     for (let run = 1; run <= times; run++) {
-      count(
-        tallies,
-        await once(
-          files,
-          under.split(" ").filter((w) => w !== ""),
-          dir,
-        ),
-        run,
-        (path) => relative(".", path),
-      );
+      count(tallies, await once(args, words, dir), run, (path) => relative(".", path), wanted);
       const failed = [...tallies.values()].reduce((n, t) => n + t.failed, 0);
       process.stderr.write(`run ${run} of ${times}: ${failed === 0 ? "no failure" : `${failed} failures`} so far, ${seconds(performance.now() - began)} s\n`);
     }

@@ -8,7 +8,7 @@ const COLUMN = 34;
 type Translate = (english: string) => string;
 const english: Translate = (text) => text;
 
-const line = (usage: string, about: string): string => `  ${usage.padEnd(COLUMN)} ${about}`;
+const line = (usage: string, about: string): string => `  ${usage.padEnd(COLUMN)}${usage.length > COLUMN ? `\n${" ".repeat(COLUMN + 2)}` : ""} ${about}`;
 const entries = (of: Readonly<Record<string, { readonly usage: string; readonly about: string }>>, t: Translate): string =>
   Object.values(of)
     .map((e) => line(e.usage, t(e.about)))

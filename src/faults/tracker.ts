@@ -153,6 +153,8 @@ export function observe(c: Tracked, s: SegmentView): Reading {
     rst = (ctl & RST) !== 0,
     ack = (ctl & ACK) !== 0;
 
+  // Another ISN: whoever opens begins anew.
+  if (syn && !rst && mine.isn !== sequence) mine.next = undefined;
   if (rst) classes.add("rst");
   else if (syn) classes.add(ack ? "synack" : "syn");
   const pure = ack && !syn && !fin && !rst && textLength === 0;
@@ -183,7 +185,6 @@ export function observe(c: Tracked, s: SegmentView): Reading {
   if (s.length > 0 && mine.next !== undefined && !asks && !asksWindow && ahead(sequence, mine.next) > 0) classes.add("rexmit");
 
   if (syn && !rst) {
-    if (mine.isn !== sequence) mine.next = undefined;
     mine.isn = sequence;
     const scale = s.option(3);
     mine.scaling = scale?.length === 1;

@@ -162,6 +162,11 @@ describe("which segment", () => {
     test("what our stack sends for the first time is no retransmission, though it counts it as sent", () => {
       expect(wire("rexmit drop", { sndNxt: at(151) }).say("out . 51:101 ack 11\nout P. 101:151 ack 11\nout . 51:101 ack 11")).toHaveLength(2);
     });
+    test("what it had sent before the fault came is one, when it is sent again", () => {
+      const w = wire("out rexmit drop");
+      w.say("in . 11:11 ack 1");
+      expect(w.say("out P. 1:51 ack 11\nout . 51:61 ack 11")).toEqual(["out . 51:61 ack 11"]);
+    });
     test("windows are scaled as the handshake had it", () => {
       const w = wire("set window 4000", { scales: { snd: 2, rcv: 5 } });
       w.say("in . 11:11 ack 51\nout . 51:51 ack 11");

@@ -40,4 +40,10 @@ test.each([
 ])("a test that is %s does not hold", (_, second) => {
   expect(held(tallied(report(["x", "passed"]), second), 2)).toBe(false);
 });
+test("of a file only the tests that are asked for count", () => {
+  const into = new Map<string, Tally>();
+  count(into, report(["state is held", "passed"], ["other", "skipped"]), 1, undefined, /is held/);
+  expect(held([...into.values()], 1)).toBe(true);
+  expect(into.size).toBe(1);
+});
 test("no test at all holds nothing", () => expect(held([], 1)).toBe(false));
