@@ -20,8 +20,7 @@ export class RtoEstimator {
     return this.srtt >= 0;
   }
   get rto(): number {
-    const slop = this.#options.rtoSlop;
-    if (this.backoff === 0) return slop === 0 || this.srtt < 0 ? this.#base : Math.min(this.#options.maxRto, this.#base + slop);
+    const slop = this.srtt < 0 && this.backoff === 0 ? 0 : this.#options.rtoSlop;
     return Math.min(this.#options.maxRto, this.#base * 2 ** this.backoff + slop);
   }
   /** Without the back-off. */

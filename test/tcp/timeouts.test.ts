@@ -34,6 +34,15 @@ describe("retransmission timer", () => {
   });
 });
 
+describe("the retransmission timeout", () => {
+  test("is longer by what an option says, but for the first one of a SYN", () => {
+    tcp({ options: { ...plain, rtoSlop: 100 } }).play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n+1 > S. 0:0(0) ack 1 <*>\n+2.1 > S. 0:0(0) ack 1 <*>");
+    tcp({ options: { ...plain, rtoSlop: 100 } })
+      .established()
+      .play("+0 send 5\n+0 > P. 1:6(5) ack 1\n+.3 > P. 1:6(5) ack 1\n+.5 > P. 1:6(5) ack 1");
+  });
+});
+
 describe("persist timer [9293:MUST-35 9293:MUST-37 9293:SHLD-30]", () => {
   const shut = (more: PeerOptions["options"]) => tcp(options(more)).established().play("+0 < . 1:1(0) ack 1 win 0\n+0 send 1\n+.2 > P. 1:2(1) ack 1");
 
