@@ -81,7 +81,10 @@ function worker(copy: string, job: Omit<Job, "root" | "only" | "budget">, tell: 
 }
 
 async function main(): Promise<number> {
-  const mutants: Mutant[] = [];
+  const mutants: Mutant[] = [],
+    // Of what is copied now: the sources may change while this runs.
+    sources = hashSources(ROOT),
+    equivalents = readEquivalents(ROOT);
   const copy = makeCopy(ROOT, mutants);
   const keys = keysOf(mutants),
     keyOf = (m: Mutant): string => keys.get(m.id) as string;
@@ -128,7 +131,6 @@ async function main(): Promise<number> {
   const workers = Number(option("--workers") ?? Math.min(4, cpus().length));
   await Promise.all(Array.from({ length: workers }, (_, w) => work(chosen.filter((_m, i) => i % workers === w))));
 
-  const equivalents = readEquivalents(ROOT);
   const isKilled = (m: Mutant): boolean => verdicts.get(m.id)?.killed === true,
     equivalent = chosen.filter((m) => equivalents.has(keyOf(m))),
     counted = chosen.filter((m) => !equivalents.has(keyOf(m)));
@@ -148,7 +150,7 @@ async function main(): Promise<number> {
   console.log(`\n${formatScore(killed, survivors.length, equivalent.length)}, in ${((Date.now() - begin) / 1_000).toFixed(0)} s`);
   const failed = broken.size > 0 || stale.length > 0;
   if (only.length === 0 && onlyTests.length === 0 && !details && !again && !failed) {
-    const result = { sources: hashSources(ROOT), killed, survived: survivors.length, equivalent: equivalent.length, survivors: survivors.map(place) };
+    const result = { sources, killed, survived: survivors.length, equivalent: equivalent.length, survivors: survivors.map(place) };
     writeFileSync(join(ROOT, "spec/mutation.json"), `${JSON.stringify(result, null, 1)}\n`);
     writeKillers(ROOT, new Map(chosen.flatMap((m) => (isKilled(m) ? [[keyOf(m), verdicts.get(m.id)?.by ?? ""] as const] : []))));
   }
