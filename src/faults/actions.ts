@@ -220,9 +220,13 @@ function set(field: string, relative: boolean, value: number, c: Tracked, s: Seg
   }
 }
 
-/** A segment to the peer at the very number that it waits for. */
+/** A segment to the peer at the very number that it waits for; with timestamps where they are agreed, or it might be dropped (RFC 7323 §3.2). */
 function sayToPeer(faults: Faults, c: Tracked, s: SegmentView, ctl: number, sequence = c.out.delivered ?? c.in.acked ?? c.out.next ?? 0): void {
-  faults.send("out", forge(s.localAddress, s.localPort, s.remoteAddress, s.remotePort, ctl, (sequence + c.shift) | 0, c.in.next ?? 0, 0xffff));
+  const val = c.out.timestamp,
+    ecr = c.in.timestamp;
+  const stamp = val === undefined || ecr === undefined ? undefined : { val, ecr };
+  const at = (sequence + c.shift) | 0;
+  faults.send("out", forge(s.localAddress, s.localPort, s.remoteAddress, s.remotePort, ctl, at, c.in.next ?? 0, 0xffff, stamp));
 }
 
 /** RFC 9293 §3.5.2: a SYN is answered by an RST that acknowledges it, anything else by one that sits at RCV.NXT (RFC 5961 §3.2). */

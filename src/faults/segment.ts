@@ -115,6 +115,12 @@ export class SegmentView {
     return undefined;
   }
 
+  /** TSval (RFC 7323 §3), as int32; undefined without the option. */
+  get timestamp(): number | undefined {
+    const ts = this.option(8);
+    return ts?.length === 8 ? readInt32(this.#bytes, ts.at) : undefined;
+  }
+
   setSequence(v: number): void {
     writeInt32(this.#bytes, this.#tcp + 4, v);
   }
@@ -232,7 +238,13 @@ export class SegmentView {
   }
 }
 
-/** Makes a segment without text or options. */
+/** TSval and TSecr (RFC 7323 §3), as int32. */
+export interface Stamp {
+  readonly val: number;
+  readonly ecr: number;
+}
+
+/** Makes a segment without text, and without options but timestamps. */
 export function forge(
   source: number,
   sourcePort: number,
@@ -242,14 +254,21 @@ export function forge(
   sequence: number,
   acknowledgment: number,
   window: number,
+  stamp?: Stamp,
 ): Frame {
-  const bytes = new Uint8Array(IPV4_HEADER + TCP_HEADER);
+  const bytes = new Uint8Array(IPV4_HEADER + TCP_HEADER + (stamp === undefined ? 0 : 12));
   emitIpv4(bytes, 0, bytes.length, 0, 64, PROTOCOL_TCP, source, destination);
   writeUint16(bytes, 20, sourcePort);
   writeUint16(bytes, 22, destinationPort);
   writeInt32(bytes, 24, sequence);
   writeInt32(bytes, 28, ctl & ACK ? acknowledgment : 0);
   bytes[32] = 0x50;
+  if (stamp !== undefined) {
+    bytes[32] = 0x80;
+    bytes.set([1, 1, 8, 10], 40);
+    writeInt32(bytes, 44, stamp.val);
+    writeInt32(bytes, 48, stamp.ecr);
+  }
   bytes[33] = ctl;
   writeUint16(bytes, 34, window);
   const frame = Frame.of(bytes);

@@ -27,6 +27,8 @@ export class Flow {
   /** What this direction acknowledged last, and with which window. */
   acked: number | undefined;
   window = 1;
+  /** The TSval that it sent last (RFC 7323); undefined where it sends none. */
+  timestamp: number | undefined;
   /** Window scale shift of the SYN, and whether it offered one. */
   scale = 0;
   scaling = false;
@@ -153,6 +155,7 @@ export function observe(c: Tracked, s: SegmentView): Reading {
     rst = (ctl & RST) !== 0,
     ack = (ctl & ACK) !== 0;
 
+  mine.timestamp = s.timestamp ?? (syn ? undefined : mine.timestamp);
   // Another ISN: whoever opens begins anew.
   if (syn && !rst && mine.isn !== sequence) mine.next = undefined;
   if (rst) classes.add("rst");

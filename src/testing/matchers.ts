@@ -13,7 +13,7 @@ export interface GlassMatchers<R = unknown> {
   toHaveTraversed(states: readonly string[]): R;
   /** It sent something again: at all, or exactly so often. */
   toHaveRetransmitted(times?: number): R;
-  /** It ended by RST: the peer's, ours ("us"), or the peer's alone ("peer"). */
+  /** An RST ended it: anybody's, the peer's ("peer"), or ours, also one that a fault sent ("us"). */
   toHaveBeenReset(by?: "peer" | "us"): R;
 }
 

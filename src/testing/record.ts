@@ -18,9 +18,11 @@ export class PeerConnection {
   /** How it ended; undefined while it has not. */
   closedBy: ClosedBy | undefined;
   retransmits = 0;
-  /** RSTs that its peer sent, and that it sent. */
+  /** RSTs that its peer sent, and that were sent in its name, by itself or by a fault. */
   resetsIn = 0;
   resetsOut = 0;
+  /** A fault cut it: the RST by which our own end hears of that is not the peer's. */
+  #cut = false;
   /** Acts of faults on it. */
   faults = 0;
   readonly #live: () => Connection | undefined;
@@ -88,14 +90,16 @@ export class PeerConnection {
         this.retransmits = Math.max(this.retransmits, event.retransmits);
         break;
       case "reset":
-        if (event.direction === "in") this.resetsIn++;
-        else this.resetsOut++;
+        if (event.direction === "out") this.resetsOut++;
+        else if (!this.#cut) this.resetsIn++;
         break;
       case "segment":
         if (event.retransmission) this.retransmits++;
         break;
       case "fault":
         this.faults++;
+        if (event.act === "rst") this.resetsOut++;
+        if (event.act === "rst" || event.act === "fin") this.#cut = true;
         break;
       default:
     }

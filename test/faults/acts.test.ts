@@ -141,6 +141,32 @@ describe("what is left of a segment", () => {
   });
 });
 
+describe("timestamps (RFC 7323)", () => {
+  const options = (w: Wire, frame: number): string => {
+    const bytes = w.frames.at(frame)?.frame.bytes as Uint8Array;
+    return Buffer.from(bytes.slice(40)).toString("hex");
+  };
+  const finish = (stamps: Wire["stamps"]): Wire => {
+    const w = new Wire("in data fin");
+    w.stamps = stamps;
+    w.shake().say("+7\nin P. 1:9 ack 1\n+3\nin F. 9:9 ack 2");
+    return w;
+  };
+  test("what we say in our end's name has its last value, and echoes the peer's", () => {
+    const w = finish({ in: true, out: true });
+    expect(w.log).toEqual(["out F. 1:1 ack 9", "in R. 1:1 ack 1", "out . 2:2 ack 10"]);
+    // No-operation twice, kind 8, length 10; our 1000, and the 5007 and 5010 of what is answered.
+    expect([options(w, -3), options(w, -1)]).toEqual(["0101080a000003e80000138f", "0101080a000003e800001392"]);
+  });
+  test.each([
+    { in: false, out: false },
+    { in: true, out: false },
+  ])("not where they are not agreed: %j", (stamps) => {
+    const w = finish(stamps);
+    expect([options(w, -3), options(w, -1)]).toEqual(["", ""]);
+  });
+});
+
 describe("what is kept back", () => {
   test("order holds in both directions, whatever the jitter", () => {
     const w = new Wire("delay 100ms jitter 99ms").shake();

@@ -24,6 +24,8 @@ export class Wire {
   readonly faults: Faults;
   #timers: { due: number; run: () => void }[] = [];
   port = 40_000;
+  /** Whether segments of either direction carry timestamps: 1000 more than `now` those from us, 5000 more those of the peer. */
+  stamps = { in: false, out: false };
 
   constructor(specs = "", options: Partial<FaultsOptions> = {}) {
     this.faults = new Faults({
@@ -109,6 +111,8 @@ export class Wire {
       h.mss = 1460;
       h.windowScale = 2;
     }
+    h.hasTimestamps = this.stamps[direction];
+    h.tsVal = this.now + (inward ? 5000 : 1000);
     const bytes = new Uint8Array(20 + 60 + length);
     const headers = 20 + emitTcp(bytes, 20, h);
     for (let i = 0; i < length; i++) bytes[headers + i] = 65 + ((from + i) % 26);

@@ -51,6 +51,19 @@ describe("a peer in memory", () => {
     expect(await get(refused)).toBe("ECONNREFUSED");
     expect(await get(await memoryPeer({ chaos: "fin-mid-body" }))).toBe("ECONNRESET");
   });
+  test("a reset by a fault is ours, and no fault's FIN is the peer's reset", async () => {
+    const rst = await memoryPeer({ faults: "out byte 100 rst" });
+    expect(await get(rst)).toBe("ECONNRESET");
+    const [reset] = rst.connections;
+    await reset?.ended();
+    expect(reset).toHaveBeenReset("us");
+    expect(reset).not.toHaveBeenReset("peer");
+    const fin = await memoryPeer({ faults: "out byte 100 fin" });
+    expect(await get(fin)).toBe("ECONNRESET");
+    const [ended] = fin.connections;
+    await ended?.ended();
+    expect(ended).not.toHaveBeenReset();
+  });
   test("a fault counts its hits; hold and release; remove and clear", async () => {
     const peer = await memoryPeer();
     const fault = peer.fault("as wait out data hold");
