@@ -4,6 +4,7 @@
  * larger segments. Sizes are of the whole IP packet, octets (§5.1).
  */
 import { setMss } from "./handshake.js";
+import type { Sent } from "./scoreboard.js";
 import { diff, geq, type Seq } from "./seq.js";
 import type { Tcb } from "./tcb.js";
 import { after, type Millis } from "./time.js";
@@ -27,18 +28,18 @@ export class PathMtuSearch {
   high = 0;
   /** A black hole was met: the search runs. */
   active = false;
-  /** The probe that is out, and its packet size. */
-  probeStart: Seq | undefined;
-  probeEnd: Seq | undefined;
-  probeMtu = 0;
+  /** The probe that is out. */
+  #probe: { readonly start: Seq; readonly end: Seq } | undefined;
+  /** Its packet size. */
+  #probeMtu = 0;
   /** The segment that goes out now is a probe: it is sent whole, whatever the MSS. */
   sending = false;
   #notBefore = -Infinity as Millis;
 
   /** Another timeout: a second one in a row is a black hole (§7.7); later ones halve down to the least that IP promises. */
   timedOut(t: Tcb, now: Millis): void {
-    if (this.probeEnd !== undefined) this.#notBefore = after(now, AFTER_TIMEOUT * headway(t));
-    this.#forgetProbe();
+    if (this.#probe !== undefined) this.#notBefore = after(now, AFTER_TIMEOUT * headway(t));
+    this.#probe = undefined;
     if (t.retransmissions < FULL_STOP || t.snd.pmtu <= LEAST) return;
     if (!this.active) {
       this.active = true;
@@ -46,13 +47,12 @@ export class PathMtuSearch {
       this.low = Math.min(t.options.basePmtu, t.snd.pmtu);
     } else if (t.snd.pmtu <= this.low) this.low = Math.max(LEAST, this.low >> 1);
     this.#use(t, this.low);
-    if (this.#notBefore <= now) this.#notBefore = after(now, t.rtt.rto);
     t.env.hit("4821-7.7");
   }
 
   /** §7.4. @returns text of the probe to send now, octets; 0 for none */
   probeText(t: Tcb, available: number, usable: number, room: number, now: Millis): number {
-    if (!this.active || this.probeEnd !== undefined || now < this.#notBefore || t.recovery.phase !== "open") return 0;
+    if (!this.active || this.#probe !== undefined || now < this.#notBefore || t.recovery.phase !== "open") return 0;
     if (this.high - this.low <= CONVERGED) {
       // §7.3: after ten minutes the path may have become another one.
       this.high = Math.max(this.high, Math.min(t.env.linkMtu, t.snd.peerMss + HEADERS));
@@ -64,47 +64,41 @@ export class PathMtuSearch {
     // Enough behind it that its loss is seen by what arrives after it (§7.4).
     const behind = (t.options.dupThresh + 1) * t.mss;
     if (available < text + behind || usable < text + behind || room < text + behind) return 0;
-    this.probeMtu = text + HEADERS + (t.ts.on ? 12 : 0);
+    this.#probeMtu = text + HEADERS + (t.ts.on ? 12 : 0);
     return text;
   }
   sent(start: Seq, end: Seq): void {
-    this.probeStart = start;
-    this.probeEnd = end;
+    this.#probe = { start, end };
   }
 
   /** §7.6.1: the probe arrived. The window stays what it is in octets (§4). */
-  acknowledged(t: Tcb, una: Seq, now: Millis): void {
-    if (this.probeEnd === undefined || !geq(una, this.probeEnd)) return;
-    this.low = this.probeMtu;
-    this.#forgetProbe();
+  acknowledged(t: Tcb, una: Seq): void {
+    if (this.#probe === undefined || !geq(una, this.#probe.end)) return;
+    this.low = this.#probeMtu;
+    this.#probe = undefined;
     this.#use(t, this.low);
-    this.#notBefore = this.high - this.low <= CONVERGED ? after(now, ANEW) : now;
     t.env.hit("4821-7.6.1");
   }
 
   /**
-   * Something was marked lost. A probe that is lost alone says that it was too large and nothing of congestion (§7.6.2);
+   * Something was marked lost and is to be sent again. A probe that is lost alone says that it was too large and nothing of congestion (§7.6.2);
    * with others it says nothing (§7.6.4). @returns whether it was the probe alone
    */
   lost(t: Tcb, now: Millis): boolean {
-    const start = this.probeStart,
-      end = this.probeEnd;
-    if (start === undefined || end === undefined) return false;
-    const first = t.board.lost.head;
-    if (first === undefined) return false;
-    const alone = geq(first.start, start) && geq(end, t.board.lost.tail?.end as Seq) && diff(start, end) >= t.board.lost.octets;
-    if (geq(end, first.start)) this.#forgetProbe();
+    const probe = this.#probe;
+    if (probe === undefined) return false;
+    const lost = t.board.lost,
+      first = (lost.head as Sent).start,
+      last = (lost.tail as Sent).end;
+    const alone = geq(first, probe.start) && geq(probe.end, last) && diff(probe.start, probe.end) >= lost.octets;
+    if (geq(probe.end, first)) this.#probe = undefined;
     if (!alone) return false;
-    this.high = Math.max(this.low, this.probeMtu - 1);
+    this.high = Math.max(this.low, this.#probeMtu - 1);
     this.#notBefore = after(now, headway(t));
     t.env.hit("4821-7.6.2");
     return true;
   }
 
-  #forgetProbe(): void {
-    this.probeStart = undefined;
-    this.probeEnd = undefined;
-  }
   #use(t: Tcb, mtu: number): void {
     t.snd.pmtu = mtu;
     setMss(t);

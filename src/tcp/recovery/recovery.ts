@@ -10,10 +10,10 @@
 import { ECE, FIN, type Segment, SYN } from "../../wire/segment.js";
 import type { RuleId } from "../rules.js";
 import type { DeliveryListener, Sent } from "../scoreboard.js";
-import { diff, geq, gt, leq, lt, seq, type Seq } from "../seq.js";
+import { add, diff, geq, gt, leq, lt, seq, type Seq } from "../seq.js";
 import type { CongestionPhase } from "../status.js";
 import type { Tcb } from "../tcb.js";
-import { after, type Millis, NEVER } from "../time.js";
+import { after, type Millis } from "../time.js";
 import { ForwardRto } from "./frto.js";
 import { Prr } from "./prr.js";
 import { Rack } from "./rack.js";
@@ -23,13 +23,12 @@ export class LossRecovery implements DeliveryListener {
   phase: CongestionPhase = "open";
   /** RecoveryPoint: SND.NXT when the episode began. */
   point: Seq = seq(0);
+  /** Duplicate ACKs in a row; stays zero with SACK, which says more. */
   dupAcks = 0;
   readonly rack = new Rack();
   readonly prr = new Prr();
   readonly tlp = new TailLossProbe();
   readonly frto = new ForwardRto();
-  /** Octets that ever left the network, the counter behind delivery rates. */
-  deliveredOctets = 0;
 
   /** Where SND.UNA was when the window was reduced; undefined when there is nothing to take back. */
   #undoFrom: Seq | undefined;
@@ -54,7 +53,7 @@ export class LossRecovery implements DeliveryListener {
   /** FlightSize less what has left the network (RFC 6675 §4); without SACK each duplicate ACK stands for a segment. */
   get pipe(): number {
     const t = this.#tcb;
-    return t.sackOk ? t.board.pipe : Math.max(0, t.board.pipe - this.dupAcks * t.mss);
+    return Math.max(0, t.board.pipe - this.dupAcks * t.mss);
   }
 
   /** A record was acknowledged, in order or selectively, for the first time. */
@@ -89,9 +88,8 @@ export class LossRecovery implements DeliveryListener {
     let dsackEnd: Seq | undefined;
     if (t.sackOk && seg.sackCount > 0) {
       dsackEnd = this.#dsack(seg, ack, before);
-      fresh += this.#sack(seg, dsackEnd !== undefined ? 1 : 0);
+      fresh += this.#sack(seg);
     }
-    this.deliveredOctets += fresh;
     this.#sampleRtt(advanced, now);
 
     const duplicate = advanced === 0 && seg.textLength === 0 && (seg.ctl & (SYN | FIN)) === 0 && !windowChanged && !t.board.isEmpty;
@@ -101,11 +99,11 @@ export class LossRecovery implements DeliveryListener {
       this.dupAcks++;
       fresh += Math.min(t.mss, t.board.pipe);
     }
-    if (this.tlp.acknowledged(ack, dsackEnd, duplicate && seg.sackCount === 0)) this.#reduceAfterProbe(now);
     // On a SYN,ACK the bit is an agreement and no echo.
     if (t.ecn && (seg.ctl & (ECE | SYN)) === ECE) this.#echoArrives(now);
+    if (this.tlp.acknowledged(ack, dsackEnd, duplicate && seg.sackCount === 0)) this.#reduceAfterProbe(now);
 
-    if (advanced > 0) t.pmtuSearch?.acknowledged(t, ack, now);
+    if (advanced > 0) t.pmtuSearch?.acknowledged(t, ack);
     const reducing = this.phase === "recovery" || this.phase === "cwr";
     this.#advancePhase(ack, advanced, fresh, duplicate, now);
     // The ACK that ends a reduction leaves the window where it ends (RFC 5681 §4.3).
@@ -139,10 +137,7 @@ export class LossRecovery implements DeliveryListener {
     const lostBefore = this.#tcb.board.lost.octets;
     const wait = this.rack.detect(this.#tcb, now);
     if (wait > 0) this.#tcb.timers.arm("reorder", after(now, wait));
-    if (this.#tcb.board.lost.octets > lostBefore && this.phase !== "recovery" && this.phase !== "loss") this.#startRecovery("8985-6.2", 0, now);
-    // Recovery is clocked by ACKs; here none came, so the first one goes out at once.
-    if (this.phase === "recovery" && this.#tcb.cwnd < this.pipe + this.#tcb.mss) this.#tcb.cwnd = this.pipe + this.#tcb.mss;
-    this.rearm(now, false);
+    if (this.#tcb.board.lost.octets > lostBefore && this.phase !== "recovery" && this.phase !== "loss") this.#lossFound("8985-6.2", 0, now);
   }
 
   /** Something was sent again; counts what an undo would have to hear of. */
@@ -183,7 +178,7 @@ export class LossRecovery implements DeliveryListener {
   afterProbe(now: Millis): void {
     const t = this.#tcb;
     t.timers.disarm("tailLossProbe");
-    t.timers.arm("retransmit", t.board.isEmpty ? NEVER : after(now, t.rtt.rto));
+    t.timers.arm("retransmit", after(now, t.rtt.rto));
   }
 
   enter(phase: CongestionPhase, rule: RuleId): void {
@@ -220,10 +215,11 @@ export class LossRecovery implements DeliveryListener {
     return right;
   }
 
-  #sack(seg: Segment, from: number): number {
+  /** A D-SACK is below SND.UNA, or within a block that says the same: it needs no leaving out. */
+  #sack(seg: Segment): number {
     const t = this.#tcb;
     let fresh = 0;
-    for (let i = from; i < seg.sackCount; i++) {
+    for (let i = 0; i < seg.sackCount; i++) {
       const left = seq(seg.sackEdges[2 * i] as number),
         right = seq(seg.sackEdges[2 * i + 1] as number);
       // Blocks that do not lie within what is outstanding are old or made up.
@@ -235,8 +231,7 @@ export class LossRecovery implements DeliveryListener {
 
   /** RFC 6582 §3.2 and Linux: without SACK, acknowledged segments are taken from the duplicates counted before. */
   #countAcknowledged(advanced: number): void {
-    if (this.#tcb.sackOk) this.dupAcks = 0;
-    else if (this.phase === "recovery") this.dupAcks = Math.max(0, this.dupAcks - Math.max(0, Math.round(advanced / this.#tcb.mss) - 1));
+    if (this.phase === "recovery") this.dupAcks = Math.max(0, this.dupAcks - Math.max(0, Math.round(advanced / this.#tcb.mss) - 1));
     else this.dupAcks = 0;
   }
 
@@ -252,7 +247,6 @@ export class LossRecovery implements DeliveryListener {
       }
       this.#undoFrom = undefined;
       this.dupAcks = 0;
-      this.frto.end();
       this.enter("open", "6937-3");
     }
     const lostBefore = t.board.lost.octets;
@@ -263,8 +257,7 @@ export class LossRecovery implements DeliveryListener {
       // RFC 6582 §3.2: a partial ACK sends the next hole at once. Without SACK nothing else may come that would.
       if (lostMore && !t.sackOk) t.cwnd = Math.max(t.cwnd, this.pipe + t.mss);
     } else if (this.phase !== "loss") {
-      if (lostMore && t.pmtuSearch?.lost(t, now) === true) this.phase = "disorder";
-      else if (lostMore) this.#startRecovery(rule, fresh, now);
+      if (lostMore) this.#lossFound(rule, fresh, now);
       else this.phase = t.board.sackedOctets > 0 || this.dupAcks > 0 ? "disorder" : "open";
     }
   }
@@ -273,7 +266,7 @@ export class LossRecovery implements DeliveryListener {
   #detect(advanced: number, now: Millis): RuleId {
     const t = this.#tcb;
     if (t.sackOk && t.options.rack) {
-      const wait = this.rack.fack === undefined ? 0 : this.rack.detect(t, now);
+      const wait = this.rack.detect(t, now);
       if (wait > 0) t.timers.arm("reorder", after(now, wait));
       else t.timers.disarm("reorder");
       return "8985-6.2";
@@ -282,19 +275,20 @@ export class LossRecovery implements DeliveryListener {
       this.#detectBySack();
       return "6675-5";
     }
-    const first = t.board.first;
-    if (first === undefined) return "5681-3.2";
     if (this.phase === "recovery") {
-      if (advanced > 0 && lt(t.snd.una, this.point)) t.board.markLost(this.#firstSegment(first));
+      if (advanced > 0 && lt(t.snd.una, this.point)) this.#markFirstSegment();
       return "6582-3.2";
     }
     // RFC 6582 §4: after a timeout, duplicates of old data start nothing.
-    if (this.phase !== "loss" && this.dupAcks >= t.options.dupThresh) t.board.markLost(this.#firstSegment(first));
+    if (this.phase !== "loss" && this.dupAcks >= t.options.dupThresh) this.#markFirstSegment();
     return "5681-3.2";
   }
-  #firstSegment(r: Sent): Sent {
-    if (r.length > this.#tcb.mss) this.#tcb.board.splitRecord(r, seq((r.start as unknown as number) + this.#tcb.mss));
-    return r;
+  /** Something is out: an ACK below the recovery point said so, or a duplicate. */
+  #markFirstSegment(): void {
+    const t = this.#tcb,
+      r = t.board.first as Sent;
+    if (r.length > t.mss) t.board.splitRecord(r, add(r.start, t.mss));
+    t.board.markLost(r);
   }
 
   /** RFC 6675 §4 IsLost: more than (DupThresh - 1) segments, or DupThresh separate blocks, were received above. */
@@ -315,6 +309,12 @@ export class LossRecovery implements DeliveryListener {
     // Originals are in the list in order of sequence, so this stops at the first that lies above. What was sent again
     // is not judged again: RFC 6675 leaves it to the retransmission timer.
     for (let r = t.board.flight.head; r !== undefined && r.transmissions === 1 && leq(r.end, edge); r = t.board.flight.head) t.board.markLost(r);
+  }
+
+  /** RFC 4821 §7.6.2: a probe of the path's MTU that is lost alone is no sign of congestion. */
+  #lossFound(rule: RuleId, fresh: number, now: Millis): void {
+    if (this.#tcb.pmtuSearch?.lost(this.#tcb, now) === true) this.phase = "disorder";
+    else this.#startRecovery(rule, fresh, now);
   }
 
   /** `fresh`: octets that the ACK which told of the loss delivered; they count (RFC 6937 §3.1). */
@@ -354,7 +354,6 @@ export class LossRecovery implements DeliveryListener {
     t.board.unmarkAllLost();
     t.rtt.backoff = 0;
     this.#undoFrom = undefined;
-    this.#undoStamp = undefined;
     this.dupAcks = 0;
     t.env.counters.spuriousRecoveries++;
     this.frto.end();
