@@ -331,3 +331,15 @@ test("the FIN is no octet of the queue: once it is acknowledged nothing is left 
     expect([p.state, status(p).sendQ]).toEqual(["FIN-WAIT-2", 0]);
   });
 });
+test("an orphan's probes of a shut window are counted anew when one of them brought something forward", () => {
+  open(PLAIN, { orphanRetries: 2 }).each((p) => {
+    by(p, 1_001, "win 0");
+    write(p, 10);
+    p.conn.release();
+    p.turn();
+    expect(quietly(p, 1).map((s) => s.length)).toEqual([1, 1]);
+    by(p, 1_002, "win 0");
+    expect(quietly(p, 20).map((s) => `${s.flags}${s.length}`)).toEqual([".1", ".1", "R.0"]);
+    expect(p.state).toBe("CLOSED");
+  });
+});

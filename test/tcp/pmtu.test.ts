@@ -83,9 +83,9 @@ describe("packetization layer path MTU discovery [RFC 4821]", () => {
     const p = throughBlackHole(() => mtu, true);
     p.run(30_000);
     mtu = 1_500;
-    p.run(300_000, 10_000);
+    p.run(550_000, 10_000);
     expect(p.conn.status(p.w.now).pmtu).toBeLessThanOrEqual(1_200);
-    p.run(900_000, 10_000);
+    p.run(150_000, 10_000);
     expect(p.conn.status(p.w.now).pmtu).toBeGreaterThan(1_480);
   });
 });
