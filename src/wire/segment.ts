@@ -67,7 +67,7 @@ const LETTERS: readonly (readonly [number, string])[] = [
   [CWR, "W"],
   [ACK, "."],
 ];
-/** For each of the 256 combinations: several events of every connection name one. */
-const WORDS: readonly string[] = Array.from({ length: 256 }, (_, ctl) => LETTERS.map(([bit, letter]) => (ctl & bit ? letter : "")).join(""));
+/** For each of the 256 combinations, once it was asked for: several events of every connection name one. */
+const WORDS: string[] = [];
 /** Control bits as tcpdump writes them: "S", "S.", "F.", "P.", ".", "R". */
-export const formatCtl = (ctl: number): string => WORDS[ctl & 0xff] as string;
+export const formatCtl = (ctl: number): string => (WORDS[ctl & 0xff] ??= LETTERS.map(([bit, letter]) => (ctl & bit ? letter : "")).join(""));
