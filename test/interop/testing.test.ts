@@ -1,11 +1,12 @@
 /** `glasstcp/testing` as its users have it: kernel sockets of the test itself, namespaces left as they were, without root, from an installed tarball. */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PAGES } from "../../scripts/fault-words.js";
 import { createPeer, matchers, peerMissing } from "../../src/testing/index.js";
 import { enterMissing, realRoot } from "../support/netns.js";
 
@@ -121,6 +122,17 @@ describe.skipIf(peerMissing())("from a tarball, in an empty project", () => {
   test("the example's types fit, and its client meets the ten misbehaviours as root", async () => {
     expect(await inProject([process.execPath, "node_modules/typescript/bin/tsc", "-p", "."])).toEqual({ exit: 0, output: "" });
     expect((await inProject(vitest)).output).toMatch(/Tests\s+11 passed/);
+  });
+  test("the example in docs/misbehaviour.md, in both languages, is one that types and passes", async () => {
+    const made = PAGES.map((page, i) => {
+      const code = /^```ts\n([^]*?)^```$/m.exec(readFileSync(page, "utf8"))?.[1] ?? "";
+      const file = join(project, "test", `page-${i}.test.ts`);
+      writeFileSync(file, code);
+      return file;
+    });
+    expect(await inProject([process.execPath, "node_modules/typescript/bin/tsc", "-p", "."])).toEqual({ exit: 0, output: "" });
+    expect((await inProject([...vitest, "test/page-"])).output).toMatch(/Tests\s+2 passed/);
+    for (const file of made) rmSync(file);
   });
   test.skipIf(!canUnshare)("in a user namespace", async () => {
     expect((await inProject(["unshare", "-Urn", ...vitest])).output).toMatch(/Tests\s+11 passed/);
