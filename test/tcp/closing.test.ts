@@ -35,7 +35,7 @@ describe("who closed", () => {
 });
 
 describe("a connection that is gone", () => {
-  test("has no timer, nothing in flight and nothing queued [9293:3.10.8]", () => {
+  test("has no timer, nothing in flight and nothing queued (RFC 9293 §3.10.8)", () => {
     const peer = tcp({ options: plain, reads: false })
       .established()
       .play(

@@ -161,7 +161,7 @@ describe("fifth step: ACK", () => {
     expect(peer.dropped).toEqual(["5961-5.2"]);
     expect(peer.same((p) => p.stack.env.counters.challengeAcks)).toBe(1);
   });
-  test("an old ACK brings no window, however new its text [9293:3.10.7.4-win]", () => {
+  test("an old ACK brings no window, however new its text (RFC 9293 §3.10.7.4)", () => {
     const peer = tcp({ options: plain })
       .established()
       .play(

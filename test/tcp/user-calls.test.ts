@@ -63,7 +63,7 @@ describe("CLOSE by an application that lets go", () => {
   });
 });
 
-describe("ABORT [9293:3.10.5]", () => {
+describe("ABORT (RFC 9293 §3.10.5)", () => {
   test("of a connection that is gone frees what was not read, and sends nothing", () => {
     const peer = tcp({ options: plain, reads: false })
       .established()
@@ -169,7 +169,7 @@ describe("the send buffer", () => {
   });
 });
 
-describe("STATUS [9293:3.10.6]", () => {
+describe("STATUS (RFC 9293 §3.10.6)", () => {
   test("says nothing of what has not been: no sample, no text, no timer", () => {
     const peer = active({ options: { ...plain, timestamps: false } }).play("+0 > S 0:0(0) <*>\n+1 > S 0:0(0) <*>\n+1 < S. 0:0(0) ack 1\n+0 > . 1:1(0) ack 1");
     peer.each((p) =>
