@@ -84,6 +84,21 @@ test("every usage in the tables of conditions and actions is read", () => {
   }
 });
 
+test.each([
+  ["dir in drop", "in drop"],
+  ["match syn,fin drop", "syn fin drop"],
+  ["answer rst", "rst"],
+  ["set window 0", "window 0"],
+  ["isn 4294967280", "isn 0xfffffff0"],
+  ["--port=80 --match synack drop", "port 80 synack drop"],
+])("%s is %s", (one, other) => {
+  expect(parseFault(one)).toEqual(parseFault(other));
+});
+
+test.each(["then drop", "drop then then drop", "port 80: then drop"])("a rule without an action before its end is pointed at: %s", (text) => {
+  expect(() => parseFaults(text)).toThrow(/no action before this/);
+});
+
 test("the canonical text of any fault reads back to the same fault", () => {
   const count = fc.integer({ min: 1, max: 1000 });
   const condition = fc.oneof(
@@ -102,6 +117,9 @@ test("the canonical text of any fault reads back to the same fault", () => {
       "time 1s..2.5s",
       "for 1500ms",
       "source 10.0.0.0/8",
+      "source 10.0.0.1",
+      "source-port 40000..",
+      "dir out",
       "conn 3",
       "probability 12.5%",
       "times 2",
@@ -119,6 +137,7 @@ test("the canonical text of any fault reads back to the same fault", () => {
       "hold",
       "reorder",
       "corrupt 3",
+      "duplicate 3",
       "mangle",
       "icmp host",
       "icmp frag 1280",
