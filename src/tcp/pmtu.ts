@@ -81,8 +81,8 @@ export class PathMtuSearch {
   }
 
   /**
-   * Something was marked lost and is to be sent again. A probe that is lost alone says that it was too large and nothing of congestion (§7.6.2);
-   * with others it says nothing (§7.6.4). @returns whether it was the probe alone
+   * Something was marked lost and is to be sent again. A probe that is lost alone says that it was too large and nothing
+   * of congestion (§7.6.2); with others it says nothing (§7.6.4). @returns whether it was the probe alone
    */
   lost(t: Tcb, now: Millis): boolean {
     const probe = this.#probe;
@@ -91,6 +91,7 @@ export class PathMtuSearch {
       first = (lost.head as Sent).start,
       last = (lost.tail as Sent).end;
     const alone = geq(first, probe.start) && geq(probe.end, last) && diff(probe.start, probe.end) >= lost.octets;
+    // Also where only something before it was: in recovery its text may go again in pieces, whose ACK would say nothing.
     if (geq(probe.end, first)) this.#probe = undefined;
     if (!alone) return false;
     this.high = Math.max(this.low, this.#probeMtu - 1);

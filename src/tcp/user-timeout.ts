@@ -8,10 +8,13 @@ import type { Tcb } from "./tcb.js";
 const LOWER = 100_000,
   UPPER = 24 * 3_600_000;
 
-/** The timeout in force; 0 when retransmissions are counted instead (R2). §3.3: only in synchronized states does the option matter. */
+/**
+ * The timeout in force; 0 when retransmissions are counted instead (R2). Asked for in synchronized states only, as §3.3 wants
+ * it: a SYN has its own bounds.
+ */
 export function userTimeoutOf(t: Tcb): number {
   // §3.1: what the application sets stands, whatever the peer asks for.
-  if (!t.options.userTimeoutOption || !t.userTimeoutChangeable || t.peerUserTimeout === 0 || !isSynchronized(t.state)) return t.userTimeout;
+  if (!t.options.userTimeoutOption || !t.userTimeoutChangeable || t.peerUserTimeout === 0) return t.userTimeout;
   // L_LIMIT lies above the RTO (MUST), or a path slower than 100 s would never see a retransmission.
   return Math.min(UPPER, Math.max(t.userTimeout, t.peerUserTimeout, LOWER, t.rtt.rto + 1));
 }

@@ -127,6 +127,24 @@ describe("F-RTO [RFC 5682]", () => {
       expect(facts(p)[0]).toBe("loss");
     });
   });
+  test("with SACK an ACK beyond all that was out at the timeout may be for the new ones: nothing is undone (§3.1 3a)", () => {
+    timedOut(WITH_SACK).each((p) => {
+      by(p, 2_001);
+      by(p, 12_001);
+      expect([facts(p)[0], facts(p)[2]]).toEqual(["open", 5_000]);
+    });
+  });
+  test("one new segment is enough; and what the first ACK ended holds nothing back later", () => {
+    each((syn) => {
+      timedOut(syn, {}, 1_000).each((p) => expect(by(p, 2_001)).toEqual([11_001]));
+      timedOut(syn).each((p) => {
+        expect(by(p, 11_001)[0]).toBe(11_001);
+        p.pass(p.now + 50);
+        const again = syn === BASIC ? [1, 2, 3].flatMap(() => by(p, 11_001)) : by(p, 11_001, "12001:15001");
+        expect(again).toContain(11_001);
+      });
+    });
+  });
   test("a window update is waited out", () => {
     timedOut(BASIC).each((p) => {
       by(p, 2_001);

@@ -318,4 +318,51 @@ describe("the search, packet by packet [RFC 4821]", () => {
       expect(p.now - begin).toBeLessThanOrEqual(wait + rto + 4 * ROUND);
     });
   });
+  /** A packet of the usual size, and a probe behind it. */
+  const behindAnother = (p: Peer): { before: Sent; probe: Sent } => {
+    // Never as much at once as a probe needs behind it, until there is room for one beside others.
+    for (let i = 0; i < 12; i++) {
+      for (let k = 0; k < 3; k++) {
+        p.send(4_900);
+        p.turn();
+      }
+      while (p.conn.status(p.now).sendQ > 0) {
+        p.pass(p.now + ROUND);
+        p.sent();
+        acknowledge(p, edge(p));
+      }
+    }
+    p.send(mss(p));
+    p.turn();
+    const before = must(p.sent()[0]);
+    p.send(8_600);
+    p.turn();
+    const s = must(p.sent().find((x) => x.length > mss(p)));
+    p.pass(p.now + ROUND);
+    return { before, probe: s };
+  };
+  test("the packet before it lost as well, or alone, is congestion, and says nothing of the size [4821:4-3 4821:7.6.4-1]", () => {
+    for (const both of [true, false]) {
+      searching().each((p) => {
+        const { before, probe: s } = behindAnother(p);
+        acknowledge(p, before.seq, `${both ? over(s) : s.seq}:${edge(p)}`);
+        expect(p.conn.status(p.now).phase).toBe("recovery");
+        p.sent();
+        p.pass(p.now + ROUND);
+        acknowledge(p, edge(p));
+        // Whatever became of the probe, it may have gone again in pieces meanwhile: the same size once more.
+        expect(pmtu(p)).toBeLessThan(size(s));
+        expect(size(must(probe(p)).probe)).toBe(size(s));
+      });
+    }
+  });
+  test("a user timeout to be told waits for the next packet: a probe has just the size that it tries [4821:5.1-1]", () => {
+    searching({ userTimeoutOption: true, userTimeout: 30_000 }).each((p) => {
+      for (let i = 0; i < 20; i++) piece(p, 5_000);
+      p.conn.setUserTimeout(50_000);
+      const { probe: s, sent } = must(probe(p));
+      expect([size(s), s.seg.userTimeoutMs]).toEqual([1_262, -1]);
+      expect(sent.filter((x) => x.seg.userTimeoutMs === 50_000)).toHaveLength(1);
+    });
+  });
 });

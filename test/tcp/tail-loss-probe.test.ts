@@ -146,6 +146,27 @@ describe("a probe that is new text (§7.3)", () => {
   });
 });
 
+describe("when it goes [8985:7.2-5]", () => {
+  test("two round trips after the last new text, but no later than the RTO would run out", () => {
+    tcp({ syn: "mss 1000,sackOK", options })
+      .play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <*>\n+.5 < . 1:1(0) ack 1")
+      .each((p) => {
+        // A steady path of half a second: SRTT is 500 ms, the RTO comes down to 700.
+        for (let i = 0; i < 40; i++) {
+          write(p, 2_000);
+          p.pass(p.now + 500);
+          by(p, `ack ${p.conn.status(p.now).sndNxt}`);
+        }
+        const { srtt, rto } = p.conn.status(p.now);
+        expect(rto).toBeLessThan(1.5 * (srtt as number));
+        write(p, 2_000);
+        const [first] = quietly(p, 2);
+        expect(Math.abs((first?.at ?? 0) * 1_000 - rto)).toBeLessThan(2);
+        expect(probes(p)).toBe(1);
+      });
+  });
+});
+
 describe("which timer runs (§7.2, §8)", () => {
   test("SACK ends the wait for a probe: what is missing has its own timers", () => {
     flight().each((p) => {

@@ -92,7 +92,9 @@ describe("what goes over the wire, and when it counts [RFC 5482]", () => {
     handshake(open(on(30)))
       .play("+0 send 1\n+0 > P. 1:2(1) ack 1 <uto 30>\n+0 < . 1:1(0) ack 2")
       .play("+0 usertimeout 50000\n+0 < P. 1:11(10) ack 2\n+.04 > . 2:2(0) ack 11 <uto 50>\n+0 send 1\n+0 > P. 2:3(1) ack 11");
-    handshake(open({ userTimeout: 30_000 })).play("+0 usertimeout 50000\n+0 send 1\n+0 > P. 1:2(1) ack 1");
+    open({ userTimeout: 30_000 })
+      .play("+0 < S 0:0(0)\n+0 > S. 0:0(0) ack 1 <mss 1460>\n+0 < . 1:1(0) ack 1")
+      .play("+0 usertimeout 50000\n+0 send 1\n+0 > P. 1:2(1) ack 1");
   });
   test("beside SACK blocks it waits, for there may be no room [5482:3-4]", () => {
     const peer = tcp({ syn: "mss 1000,sackOK,TS", options: { ...quick, sack: true, timestamps: true, ...on(30) } });
