@@ -1,7 +1,8 @@
 /** What each act tells, what it leaves of a segment, and that nothing else is touched. In virtual time, as in faults.test.ts. */
 import { describe, expect, test } from "vitest";
 import { fold, sumHeader } from "../../src/wire/checksum.js";
-import { checksumOk, Wire } from "./wire.js";
+import type { Frame } from "../../src/device/frame.js";
+import { checksumOk, SERVER_ISN, Wire } from "./wire.js";
 
 const told = (w: Wire): string[] => w.events.map((e) => (e.kind === "fault" ? `${e.act} ${e.detail}` : ""));
 const word = (w: Wire, frame: number, at: number): number => {
@@ -141,6 +142,22 @@ describe("what is left of a segment", () => {
   });
 });
 
+test("another ISN moves what the peer acknowledges selectively (RFC 2018) as well", () => {
+  const edges = (w: Wire): number[] => {
+    const bytes = w.frames.at(-1)?.frame.bytes as Uint8Array;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    return [view.getUint32(28), view.getUint32(44), view.getUint32(48)];
+  };
+  const segment = "in . 1:1 ack 101 sack 201-301";
+  const plain = new Wire("in fin drop");
+  plain.shake().say(segment);
+  const w = new Wire(`out isn ${(SERVER_ISN + 5000) >>> 0}`);
+  w.say("in S 0:0\nout S. 0:0 ack 1");
+  w.say(segment);
+  expect(edges(w)).toEqual(edges(plain).map((n) => (n - 5000) >>> 0));
+  expect(checksumOk(w.frames.at(-1)?.frame as Frame)).toBe(true);
+});
+
 describe("timestamps (RFC 7323)", () => {
   const options = (w: Wire, frame: number): string => {
     const bytes = w.frames.at(frame)?.frame.bytes as Uint8Array;
@@ -255,10 +272,10 @@ describe("whoever opens", () => {
 });
 
 describe("an octet behind several gaps", () => {
-  const seen = (order: string): string[] => {
-    const w = new Wire("out byte 600 rst").shake();
+  const seen = (action: string, order: string): string[] => {
+    const w = new Wire(`out byte 600 ${action}`).shake();
     const pieces = order.split(" ").map((p) => p.split("-").map(Number) as [number, number]);
-    return w.say([...pieces.map(([from, to]) => `out . ${from}:${to} ack 1`), "out . 601:701 ack 1"].join("\n")).filter((l) => l.startsWith("out R"));
+    return w.say([...pieces.map(([from, to]) => `out . ${from}:${to} ack 1`), "out . 601:701 ack 1"].join("\n")).filter((l) => /^out [RF]/.test(l));
   };
   test.each([
     ["in order", "1-301 301-601", true],
@@ -268,6 +285,7 @@ describe("an octet behind several gaps", () => {
     ["with one missing", "501-601 301-401 1-301", false],
     ["with the first missing", "101-601", false],
   ])("%s", (_, order, whole) => {
-    expect(seen(order)).toEqual(whole ? ["out R. 601:601 ack 1"] : []);
+    expect(seen("rst", order)).toEqual(whole ? ["out R. 601:601 ack 1"] : []);
+    expect(seen("fin", order)).toEqual(whole ? ["out F. 601:601 ack 1"] : []);
   });
 });

@@ -15,7 +15,7 @@ const BITS: Record<string, number> = { S: SYN, F: FIN, R: RST, P: PSH, U: URG, E
 export const CLIENT_ISN = 0x7fff_fff0,
   SERVER_ISN = 0xffff_fff0;
 
-/** `say("in S 0:0")`: direction, flags, relative from:to, then `ack N`, `win N`, `gso N`. */
+/** `say("in S 0:0")`: direction, flags, relative from:to, then `ack N`, `win N`, `gso N`, `sack N-M`. */
 export class Wire {
   now = 0;
   readonly log: string[] = [];
@@ -88,17 +88,25 @@ export class Wire {
   }
 
   #one(line: string): void {
-    const m = /^(in|out) (\S+) (\d+):(\d+)(?: ack (\d+))?(?: win (\d+))?(?: gso (\d+))?$/.exec(line);
+    const m = /^(in|out) (\S+) (\d+):(\d+)(?: ack (\d+))?(?: win (\d+))?(?: gso (\d+))?(?: sack (\d+)-(\d+))?$/.exec(line);
     if (m === null) throw new Error(`not a segment: ${line}`);
     const direction = m[1] as Direction;
     const ctl = [...(m[2] as string)].reduce((bits, letter) => bits | (BITS[letter] as number), 0);
-    const frame = this.make(direction, ctl, Number(m[3]), Number(m[4]) - Number(m[3]), Number(m[5] ?? 0), Number(m[6] ?? 1000));
+    const frame = this.make(
+      direction,
+      ctl,
+      Number(m[3]),
+      Number(m[4]) - Number(m[3]),
+      Number(m[5] ?? 0),
+      Number(m[6] ?? 1000),
+      m[8] === undefined ? undefined : [Number(m[8]), Number(m[9])],
+    );
     if (m[7] !== undefined) frame.gsoSize = Number(m[7]);
     if (direction === "in") this.faults.incoming(frame);
     else this.faults.outgoing(frame);
   }
 
-  make(direction: Direction, ctl: number, from: number, length: number, ack: number, window: number): Frame {
+  make(direction: Direction, ctl: number, from: number, length: number, ack: number, window: number, sack?: readonly [number, number]): Frame {
     const inward = direction === "in";
     const h = new SegmentHeader();
     h.sourcePort = inward ? this.port : 80;
@@ -113,6 +121,12 @@ export class Wire {
     }
     h.hasTimestamps = this.stamps[direction];
     h.tsVal = this.now + (inward ? 5000 : 1000);
+    if (sack !== undefined) {
+      h.sackCount = 1;
+      sack.forEach((edge, i) => {
+        h.sackEdges[i] = ((inward ? SERVER_ISN : CLIENT_ISN) + edge) | 0;
+      });
+    }
     const bytes = new Uint8Array(20 + 60 + length);
     const headers = 20 + emitTcp(bytes, 20, h);
     for (let i = 0; i < length; i++) bytes[headers + i] = 65 + ((from + i) % 26);
