@@ -266,7 +266,7 @@ const CHAOS: readonly PresetPort[] = [
     name: "keep-alive-race",
     behaviour: "http abort request 2",
     does: "RST to the second request of a connection",
-    client: "curl hides it; Node's http.Agent: ECONNRESET",
+    client: "curl hides it; Node's http.Agent and fetch: ECONNRESET",
   },
   {
     port: 8061,
