@@ -45,7 +45,8 @@ export async function idle(options: BenchOptions, tools: Tools, folder: string, 
   for (const [mode, plan] of plans) {
     const core = await withServer(plan, tools, folder, async (server) => {
       await take(server, "pp", { ...options, quick: true });
-      await sleep(options.quick ? 200 : 1_000);
+      // Some ten seconds after the last work V8 collects once, for some 80 ms, and then no more.
+      await sleep(options.quick ? 200 : 15_000);
       return idleShare(server, seconds);
     });
     say(`idle, ${mode}: ${(core * 100).toFixed(2)} % of a core`);
@@ -55,7 +56,7 @@ export async function idle(options: BenchOptions, tools: Tools, folder: string, 
 }
 
 const COLLECTOR = fileURLToPath(new URL("collect-garbage.js", import.meta.url));
-/** Echo answers on the bare connection; discard has a socket in the manner of node:net on top. */
+/** Both answer on the bare connection; discard keeps no octets for the way back. */
 const HELD = [
   ["echo", 7],
   ["discard", 9],

@@ -41,11 +41,12 @@ export class Log implements Observer {
   #level: Level;
   /** Bits of the kinds that the level shows. */
   #wants: number;
-  /** Events of this turn that are not lines yet, and when they were. */
+  /** Events of this turn that are not lines yet. */
   readonly #events: (TcpEvent | undefined)[] = [];
-  readonly #times: number[] = [];
   #waiting = 0;
   #defers = false;
+  /** When the turn's first event was: a turn is one instant to the core as well, and asking for each costs. */
+  #turnTime = 0;
   #lines = 0;
   #refusalSecond = -1;
   #refusals = 0;
@@ -89,6 +90,7 @@ export class Log implements Observer {
   /** A turn begins: until `turnEnds`, or until there are {@link WAITING} of them, events wait. What answers the peer goes first. */
   turnBegins(): void {
     this.#defers = true;
+    this.#turnTime = 0;
   }
   turnEnds(): void {
     this.#defers = false;
@@ -100,7 +102,7 @@ export class Log implements Observer {
     if (count === 0) return;
     this.#waiting = 0;
     for (let i = 0; i < count; i++) {
-      this.#write(this.#events[i] as TcpEvent, this.#times[i] as number);
+      this.#write(this.#events[i] as TcpEvent, this.#turnTime);
       this.#events[i] = undefined;
     }
   }
@@ -121,8 +123,8 @@ export class Log implements Observer {
     this.#lines++;
     if (!this.#defers) return this.#write(event, this.#clock());
     if (this.#waiting === WAITING) this.settle();
-    this.#events[this.#waiting] = event;
-    this.#times[this.#waiting++] = this.#clock();
+    if (this.#turnTime === 0) this.#turnTime = this.#clock();
+    this.#events[this.#waiting++] = event;
   }
   #write(event: TcpEvent, time: number): void {
     if (this.#prettify === undefined) this.#destination.writeEvent(event, time);
