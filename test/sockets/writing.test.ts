@@ -186,12 +186,12 @@ describe.each(WORLDS)("$title: writing", (world) => {
 
   test("writes that are waiting when the socket is destroyed are called back with ERR_STREAM_DESTROYED", async () => {
     const { client } = await pair(world, { pauseOnConnect: true });
-    const chunk = Buffer.alloc(8 << 20);
     const codes: unknown[] = [];
-    client.write(chunk, () => {});
-    client.write(chunk, (e) => codes.push((e as NodeJS.ErrnoException | null)?.code));
-    client.write(chunk, (e) => codes.push((e as NodeJS.ErrnoException | null)?.code));
-    await new Promise((done) => setTimeout(done, 20));
+    // More than the buffers of both ends take together, so that those behind it have not left the stream.
+    client.write(Buffer.alloc(64 << 20), () => {});
+    client.write("x", (e) => codes.push((e as NodeJS.ErrnoException | null)?.code));
+    client.write("y", (e) => codes.push((e as NodeJS.ErrnoException | null)?.code));
+    await turns();
     client.destroy();
     await until(() => codes.length === 2);
     expect(codes).toEqual(["ERR_STREAM_DESTROYED", "ERR_STREAM_DESTROYED"]);
