@@ -69,12 +69,16 @@ const IMPAIRED: readonly Condition[] = [
 const prepare = (ns: Netns, c: Condition): void => {
   for (const line of c.sysctl ?? []) ns.sh(`echo ${line.split("=")[1]} > /proc/sys/${(line.split("=")[0] as string).replaceAll(".", "/")}`);
 };
+/** One packet in a hundred by count, so that each stream loses some, the others of `percent` by chance. */
 function lose(ns: Netns, percent: number): void {
+  const rule = (chain: string, which: string): string => `nft add rule ip loss ${chain} ${which} counter drop\n`;
+  const chance = percent - 1;
   ns.sh(`nft add table ip loss
     nft 'add chain ip loss in { type filter hook input priority 0; }'
     nft 'add chain ip loss out { type filter hook postrouting priority 0; }'
-    nft add rule ip loss in iifname != lo numgen random mod 100 lt ${percent} counter drop
-    nft add rule ip loss out oifname != lo numgen random mod 100 lt ${percent} counter drop`);
+    ${rule("in", "iifname != lo numgen inc mod 100 eq 30")}
+    ${rule("out", "oifname != lo numgen inc mod 100 eq 30")}
+    ${chance === 0 ? "" : rule("in", `iifname != lo numgen random mod 100 lt ${chance}`) + rule("out", `oifname != lo numgen random mod 100 lt ${chance}`)}`);
 }
 const dropped = (ns: Netns): number => [...ns.sh("nft list table ip loss").matchAll(/counter packets (\d+)/g)].reduce((sum, m) => sum + Number(m[1]), 0);
 const common = (c: Condition): string[] => [
