@@ -19,8 +19,17 @@ export function systemClock(unref = false): Clock {
   return {
     now: () => Millis(performance.now()),
     at(at, fn) {
-      const timer = setTimeout(fn, Math.min(2 ** 31 - 1, Math.max(0, Math.ceil(at - performance.now()))));
-      if (unref) timer.unref();
+      let timer: NodeJS.Timeout;
+      const arm = (): void => {
+        timer = setTimeout(look, Math.min(2 ** 31 - 1, Math.max(0, Math.ceil(at - performance.now()))));
+        if (unref) timer.unref();
+      };
+      // The engine counts whole milliseconds, and may come up to one too early.
+      const look = (): void => {
+        if (performance.now() < at) arm();
+        else fn();
+      };
+      arm();
       return () => clearTimeout(timer);
     },
   };
