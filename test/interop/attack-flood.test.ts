@@ -1,25 +1,18 @@
 /**
- * SYN floods (RFC 4987) from random sources. Short form: 3 s at 20,000 a second; FLOOD_SECONDS=20 for longer and as fast as
+ * SYN floods (RFC 4987) from random sources. Short form: 3 s at 10,000 a second; FLOOD_SECONDS=20 for longer and as fast as
  * this machine sends them (or FLOOD_RATE), and then it prints what it saw.
  */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { ConnectionRow, CountersAnswer, DaemonStatus } from "../../src/control/contract.js";
 import { serveIn, type TestDaemon } from "../support/daemon.js";
+import { flood, roomForAll } from "../support/flood.js";
 import { inNetns, netnsMissing, type Netns } from "../support/netns.js";
 
-const FLOOD = fileURLToPath(new URL("../../scripts/flood.ts", import.meta.url));
-const TSX = fileURLToPath(new URL("../../node_modules/tsx/dist/loader.mjs", import.meta.url));
 const LONG = process.env["FLOOD_SECONDS"];
 const SECONDS = Number(LONG ?? 3),
-  RATE = process.env["FLOOD_RATE"] ?? (LONG === undefined ? "20000" : "Infinity");
+  RATE = process.env["FLOOD_RATE"] ?? (LONG === undefined ? "10000" : "Infinity");
 /** What the kernel could not put into the queue of the interface, for we did not get to read it. */
 const lost = (ns: Netns): number => Number(ns.sh("ip -s link show glass0 | awk '/TX:/ { getline; print $4 }'"));
-const flood = async (ns: Netns, ...args: string[]): Promise<{ sent: number; perSecond: number }> =>
-  JSON.parse(await ns.must(process.execPath, ["--import", TSX, FLOOD, "syn", ...args], { timeoutMs: 30_000 + SECONDS * 1_000 })) as {
-    sent: number;
-    perSecond: number;
-  };
 const ask = async <T>(ns: Netns, daemon: TestDaemon, route: string): Promise<T> =>
   JSON.parse(await ns.must("curl", ["-sS", "--unix-socket", daemon.control, `http://localhost${route}`])) as T;
 const connectTime = (ns: Netns, ...more: string[]): ReturnType<Netns["run"]> =>
@@ -31,9 +24,10 @@ describe.skipIf(netnsMissing("curl"))("SYN floods", () => {
     () =>
       inNetns(async (ns) => {
         const daemon = await serveIn(ns);
+        if (LONG === undefined) roomForAll(ns);
         await ns.must("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2/"]);
         const started = Date.now();
-        const attack = flood(ns, "--seconds", `${SECONDS}`, "--rate", RATE);
+        const attack = flood(ns, "syn", "--seconds", `${SECONDS}`, "--rate", RATE);
         await daemon.event("flood");
         let over = false;
         void attack.finally(() => {
@@ -42,7 +36,7 @@ describe.skipIf(netnsMissing("curl"))("SYN floods", () => {
         const times: number[] = [],
           rss: number[] = [];
         while (!over) {
-          const { code, stdout, stderr } = await connectTime(ns, "-m", "12");
+          const { code, stdout, stderr } = await connectTime(ns, "-m", "30");
           expect(code, stderr).toBe(0);
           times.push(Number(stdout));
           const status = await ask<DaemonStatus>(ns, daemon, "/v1/status");
@@ -105,7 +99,8 @@ describe.skipIf(netnsMissing("curl"))("SYN floods", () => {
   test("without cookies the same flood keeps newcomers out, and costs no more: it is the cookies that help", () =>
     inNetns(async (ns) => {
       const daemon = await serveIn(ns, ["--set", "synCookies=off", "--set", "synBacklog=256"]);
-      const attack = flood(ns, "--seconds", "3", "--rate", "20000");
+      roomForAll(ns);
+      const attack = flood(ns, "syn", "--seconds", "3", "--rate", "10000");
       await daemon.event("flood");
       expect((await connectTime(ns, "-m", "1.5")).code).toBe(28);
       await attack;

@@ -2,14 +2,12 @@
  * Blind injection (RFC 5961) into a stream that runs: RSTs, SYNs, ACKs and text with the right addresses and ports and random
  * numbers. Short form: 25,000 of each kind, 100,000 in all; ATTACK_COUNT=100000 for so many of each.
  */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { CountersAnswer } from "../../src/control/contract.js";
 import { serveIn } from "../support/daemon.js";
+import { flood, roomForAll } from "../support/flood.js";
 import { inNetns, netnsMissing } from "../support/netns.js";
 
-const FLOOD = fileURLToPath(new URL("../../scripts/flood.ts", import.meta.url));
-const TSX = fileURLToPath(new URL("../../node_modules/tsx/dist/loader.mjs", import.meta.url));
 const COUNT = Number(process.env["ATTACK_COUNT"] ?? 25_000);
 const RATE = 25_000,
   PORT = 40_000;
@@ -39,6 +37,7 @@ test.skipIf(netnsMissing("curl"))(
     inNetns(async (ns) => {
       // Without timestamps, whose absence alone would give the frames away (RFC 7323 §3.2).
       const daemon = await serveIn(ns, ["--set", "timestamps=off"]);
+      const room = roomForAll(ns);
       const client = ns.spawn(process.execPath, ["-e", CLIENT]);
       let said = "";
       client.stdout?.on("data", (c: Buffer) => {
@@ -47,23 +46,23 @@ test.skipIf(netnsMissing("curl"))(
       await daemon.event("transition", { to: "ESTABLISHED", remote: `10.77.0.1:${PORT}` });
       const start = performance.now();
       for (const kind of ["rst", "spoofed-syn", "ack", "data"]) {
-        const args = [kind, "--port", "7", "--source", `10.77.0.1:${PORT}`, "--count", `${COUNT}`, "--rate", `${RATE}`, "--seconds", "60"];
-        const told = JSON.parse(await ns.must(process.execPath, ["--import", TSX, FLOOD, ...args], { timeoutMs: 80_000 })) as { sent: number };
+        const told = await flood(ns, kind, "--port", "7", "--source", `10.77.0.1:${PORT}`, "--count", `${COUNT}`, "--rate", `${RATE}`, "--seconds", "100");
         expect(told.sent).toBe(COUNT);
         expect(client.exitCode).toBeNull();
       }
-      const seconds = (performance.now() - start) / 1_000;
       const ended = new Promise((resolve) => client.once("close", resolve));
       client.stdin?.end();
       await ended;
       const result = JSON.parse(said.trim().split("\n").at(-1) ?? "") as { out: number; came: number; same: boolean };
       expect(result).toMatchObject({ came: result.out, same: true });
       expect(result.out).toBeGreaterThan(1_000_000);
+      await daemon.event("closed");
       const { stack, device, rules } = JSON.parse(
         await ns.must("curl", ["-sS", "--unix-socket", daemon.control, "http://localhost/v1/counters"]),
       ) as CountersAnswer;
+      const seconds = (performance.now() - start) / 1_000;
       // They did arrive, and were answered by at most two challenge ACKs a second (invalidAckInterval).
-      expect(device["rxFrames"]).toBeGreaterThan(4 * COUNT * 0.8);
+      expect(device["rxFrames"]).toBeGreaterThan(4 * COUNT * (room ? 1 : 0.5));
       expect(rules["5961-4.2"]).toBeGreaterThan(0);
       expect(stack["challengeAcks"]).toBeGreaterThan(0);
       expect(stack["challengeAcks"]).toBeLessThanOrEqual(2 * seconds + 2);
@@ -81,5 +80,5 @@ test.skipIf(netnsMissing("curl"))(
         );
       await daemon.stop();
     }),
-  180_000,
+  600_000,
 );

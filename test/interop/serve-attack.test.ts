@@ -1,14 +1,10 @@
 /** The daemon under attack (RFC 4987, RFC 5961): floods from random sources, and blind injection into a connection between others. */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { ConnectionRow, CountersAnswer, DaemonStatus } from "../../src/control/contract.js";
 import { serveIn, type TestDaemon } from "../support/daemon.js";
+import { flood, roomForAll } from "../support/flood.js";
 import { inNetns, netnsMissing, type Netns } from "../support/netns.js";
 
-const FLOOD = fileURLToPath(new URL("../../scripts/flood.ts", import.meta.url));
-const TSX = fileURLToPath(new URL("../../node_modules/tsx/dist/loader.mjs", import.meta.url));
-const flood = async (ns: Netns, ...args: string[]): Promise<{ sent: number; perSecond: number }> =>
-  JSON.parse(await ns.must(process.execPath, ["--import", TSX, FLOOD, ...args], { timeoutMs: 50_000 })) as { sent: number; perSecond: number };
 const ask = async <T>(ns: Netns, daemon: TestDaemon, route: string): Promise<T> =>
   JSON.parse(await ns.must("curl", ["-sS", "--unix-socket", daemon.control, `http://localhost${route}`])) as T;
 
@@ -42,18 +38,20 @@ describe.skipIf(netnsMissing("curl", "nc"))("under attack", () => {
   test("a SYN flood from random sources: a newcomer gets in within the first retry, an old connection goes on, memory is bounded, the log says so once a second", () =>
     inNetns(async (ns) => {
       const daemon = await serveIn(ns);
+      roomForAll(ns);
       const echo = new Echo(ns);
       await echo.says("before");
       const before = await ask<DaemonStatus>(ns, daemon, "/v1/status");
       // As fast as a machine that also runs other tests can be sure to answer; `scripts/flood.ts syn` without a rate sends all it can.
-      const attack = flood(ns, "syn", "--port", "80", "--seconds", "4", "--rate", "30000");
+      const started = performance.now();
+      const attack = flood(ns, "syn", "--port", "80", "--seconds", "4", "--rate", "10000");
       await daemon.event("flood");
-      // A retry comes after 1 s; the client may need it when its SYN is lost among the others before it reaches us.
+      // A retry comes after 1 s, the next one 2 s later.
       const [code = "", connect = ""] = (
-        await ns.must("curl", ["-sS", "-m", "10", "-o", "/dev/null", "-w", "%{http_code} %{time_connect}", "http://10.77.0.2/"])
+        await ns.must("curl", ["-sS", "-m", "30", "-o", "/dev/null", "-w", "%{http_code} %{time_connect}", "http://10.77.0.2/"])
       ).split(" ");
       expect(code).toBe("200");
-      expect(Number(connect)).toBeLessThan(1.9);
+      expect(Number(connect)).toBeLessThan(2.9);
       await echo.says("during");
       expect((await attack).perSecond).toBeGreaterThan(1_000);
       await echo.says("after");
@@ -62,7 +60,7 @@ describe.skipIf(netnsMissing("curl", "nc"))("under attack", () => {
       expect(after.synCookies.sent).toBeGreaterThan(1_000);
       expect(after.memory.rss - before.memory.rss).toBeLessThan(96 * 1024 * 1024);
       const told = daemon.lines.filter((l) => l.event === "flood");
-      expect(told.length).toBeLessThanOrEqual(7);
+      expect(told.length).toBeLessThanOrEqual((performance.now() - started) / 1_000 + 1);
       expect(told.at(-1)).toMatchObject({ level: 40, halfOpen: 1_024 });
       echo.close();
       expect((await daemon.stop()).code).toBe(0);
@@ -84,6 +82,7 @@ describe.skipIf(netnsMissing("curl", "nc"))("under attack", () => {
     inNetns(async (ns) => {
       // Without timestamps, whose absence alone would give the frames away (RFC 7323 §3.2).
       const daemon = await serveIn(ns, ["--set", "timestamps=off"]);
+      const room = roomForAll(ns);
       const echo = new Echo(ns);
       await echo.says("before");
       const [row] = (await ask<{ connections: ConnectionRow[] }>(ns, daemon, "/v1/sockets")).connections;
@@ -99,13 +98,13 @@ describe.skipIf(netnsMissing("curl", "nc"))("under attack", () => {
         "--rate",
         "40000",
         "--seconds",
-        "30",
+        "100",
       );
       expect(sent).toBe(100_000);
-      const { device } = await ask<CountersAnswer>(ns, daemon, "/v1/counters");
-      // A busy machine loses some of them in the interface's queue.
-      expect(device["rxFrames"]).toBeGreaterThan(50_000);
       await echo.says("after");
+      const { device } = await ask<CountersAnswer>(ns, daemon, "/v1/counters");
+      // Where the queue cannot be widened, a busy machine loses some.
+      expect(device["rxFrames"]).toBeGreaterThan(room ? 100_000 : 50_000);
       const [same] = (await ask<{ connections: ConnectionRow[] }>(ns, daemon, "/v1/sockets")).connections;
       expect(same).toMatchObject({ id: row?.id, state: "ESTABLISHED", bytesReceived: "before\nafter\n".length });
       expect(daemon.lines.some((l) => l.event === "closed" || l.event === "reset")).toBe(false);
