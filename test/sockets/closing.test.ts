@@ -1,7 +1,7 @@
 /** Closing: half-close, destroy in every state, resets, timeouts, on node:net and on our stack. */
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { closed, dial, errorOf, keep, pair, record, serve, text, thrown, turns, until, useWorlds, WORLDS } from "./support/worlds.js";
+import { closed, dial, errorOf, keep, pair, record, serve, settled, text, thrown, turns, until, useWorlds, WORLDS } from "./support/worlds.js";
 
 useWorlds();
 
@@ -144,7 +144,7 @@ describe.each(WORLDS)("$title: closing", (world) => {
     client.write("unread");
     const error = errorOf(client);
     client.resume();
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     accepted.destroy();
     expect((await error).code).toBe("ECONNRESET");
   });
@@ -225,7 +225,7 @@ describe.each(WORLDS)("$title: closing", (world) => {
     const log = record(accepted);
     client.resetAndDestroy();
     await closed(client);
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     expect(log).toEqual([]);
     accepted.resume();
     await closed(accepted);
@@ -238,10 +238,10 @@ describe.each(WORLDS)("$title: closing", (world) => {
     accepted.on("data", (chunk) => log.push(String(chunk)));
     accepted.pause();
     client.write("kept");
-    await new Promise((done) => setTimeout(done, 10));
+    await settled(10);
     client.resetAndDestroy();
     await closed(client);
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     accepted.resume();
     await closed(accepted);
     // A difference on purpose. RFC 9293 §3.10.7.4: a reset flushes all queues. Linux keeps the text, and libuv then takes
@@ -282,7 +282,7 @@ describe.each(WORLDS)("$title: closing", (world) => {
     const { client, accepted } = await pair(world, { pauseOnConnect: true });
     client.resetAndDestroy();
     await closed(client);
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     const error = errorOf(accepted);
     const back = new Promise<unknown>((resolve) => {
       accepted.write("lost", (e) => resolve((e as NodeJS.ErrnoException).code));
@@ -298,7 +298,7 @@ describe.each(WORLDS)("$title: closing", (world) => {
     const log = record(client, ["data", "end", "error", "close", "finish", "drain"]);
     accepted.on("error", () => {});
     accepted.write("to nobody");
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     expect(log).toEqual([]);
   });
 
@@ -362,10 +362,10 @@ describe.each(WORLDS)("$title: timeouts", (world) => {
     accepted.on("data", (c) => accepted.write(c));
     client.resume();
     let fired = 0;
-    client.setTimeout(500, () => fired++);
-    for (let i = 0; i < 7; i++) {
+    client.setTimeout(2_000, () => fired++);
+    for (let i = 0; i < 11; i++) {
       client.write(".");
-      await new Promise((done) => setTimeout(done, 80));
+      await new Promise((done) => setTimeout(done, 200));
     }
     expect(fired).toBe(0);
     await once(client, "timeout");
@@ -383,7 +383,7 @@ describe.each(WORLDS)("$title: timeouts", (world) => {
     const log = record(client);
     client.setTimeout(10);
     client.destroy();
-    await new Promise((done) => setTimeout(done, 30));
+    await settled(30);
     expect(log).toEqual(["close false"]);
     expect(client.setTimeout(5)).toBe(client);
   });

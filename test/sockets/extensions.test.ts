@@ -435,7 +435,7 @@ describe("lifetime", () => {
       const client = createStack({ device: a, addresses: ["10.0.0.1"] }), server = createStack({ device: b, addresses: ["10.0.0.2"] });
       process.on("exit", () => console.log("exit"));
       ${body}`;
-    const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], { timeout: 15_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], { timeout: 60_000 });
     return stdout;
   };
 

@@ -1,7 +1,7 @@
 /** Opening and accepting, on node:net and on our stack. */
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { closed, closedPort, dial, errorOf, keep, pair, portOf, record, serve, text, turns, useWorlds, WORLDS } from "./support/worlds.js";
+import { closed, closedPort, dial, errorOf, keep, pair, portOf, record, serve, settled, text, turns, useWorlds, WORLDS } from "./support/worlds.js";
 
 useWorlds();
 
@@ -384,7 +384,7 @@ describe.each(WORLDS)("$title: opening", (world) => {
       got += String(c);
     });
     await once(client, "connect");
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     expect(got).toBe("");
     client.resume();
     await once(client, "end");

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
-import { closed, dial, pair, record, serve, text, turns, until, useWorlds, WORLDS } from "./support/worlds.js";
+import { closed, dial, pair, record, serve, settled, text, turns, until, useWorlds, WORLDS } from "./support/worlds.js";
 
 useWorlds();
 
@@ -118,7 +118,7 @@ describe.each(WORLDS)("$title: reading", (world) => {
   test("pauseOnConnect: nothing is read until resume", async () => {
     const { client, accepted } = await pair(world, { pauseOnConnect: true });
     client.end("late");
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     expect([accepted.readableFlowing, accepted.bytesRead, accepted.readableLength]).toEqual([false, 0, 0]);
     const all = text(accepted);
     accepted.resume();
@@ -182,7 +182,7 @@ describe.each(WORLDS)("$title: reading", (world) => {
     const { client, accepted } = await pair(world);
     const log = record(accepted, ["end"]);
     client.end(pattern(5_000));
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     expect(log).toEqual([]);
     expect((await text(accepted)).length).toBeGreaterThan(0);
     expect(log).toEqual(["end"]);
@@ -278,7 +278,7 @@ describe.each(WORLDS)("$title: reading", (world) => {
       },
     });
     await until(() => got.length === 1);
-    await new Promise((done) => setTimeout(done, 10));
+    await settled(10);
     expect(got.length).toBe(1);
     const end = once(client, "end");
     client.resume();

@@ -1,7 +1,7 @@
 /** Writing: callbacks, drain, counting, corking, writes at the wrong time, on node:net and on our stack. */
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { closed, dial, pair, record, serve, text, thrown, turns, until, useWorlds, WORLDS } from "./support/worlds.js";
+import { closed, dial, pair, record, serve, settled, text, thrown, turns, until, useWorlds, WORLDS } from "./support/worlds.js";
 
 useWorlds();
 
@@ -87,8 +87,9 @@ describe.each(WORLDS)("$title: writing", (world) => {
     let drains = 0;
     client.on("drain", () => drains++);
     const chunk = Buffer.alloc(1 << 20);
-    for (let i = 0; i < 16; i++) client.write(chunk);
-    await new Promise((done) => setTimeout(done, 50));
+    // More than the buffers of both ends take together.
+    for (let i = 0; i < 64; i++) client.write(chunk);
+    await settled(50);
     expect(drains).toBe(0);
     expect(client.writableLength).toBeGreaterThan(0);
     let got = 0;
@@ -96,7 +97,7 @@ describe.each(WORLDS)("$title: writing", (world) => {
       got += c.length;
     });
     accepted.resume();
-    await until(() => got === 16 << 20);
+    await until(() => got === 64 << 20);
     await until(() => drains === 1);
   });
 
@@ -202,7 +203,7 @@ describe.each(WORLDS)("$title: writing", (world) => {
     const errors: string[] = [];
     client.on("error", (e: NodeJS.ErrnoException) => errors.push(e.code as string));
     client.write(Buffer.alloc(32 << 20));
-    await new Promise((done) => setTimeout(done, 20));
+    await settled();
     accepted.resetAndDestroy();
     await closed(client);
     expect(errors.length).toBe(1);

@@ -71,7 +71,8 @@ export const WORLDS: readonly World[] = overKernel
       },
     ]
   : [
-      { title: "node:net", name: "node:net", server: nodeNet, client: nodeNet, host: "127.0.0.1", clientHost: "127.0.0.1" },
+      // A loopback address for each worker: a port that one has just closed is none that another may have opened meanwhile.
+      { title: "node:net", name: "node:net", server: nodeNet, client: nodeNet, host: `127.0.${worker}.1`, clientHost: "127.0.0.1" },
       {
         title: "glasstcp",
         name: "glasstcp",
@@ -208,6 +209,14 @@ export const errorOf = async (emitter: nodeNet.Socket | nodeNet.Server): Promise
 export const turns = async (n = 3): Promise<void> => {
   for (let i = 0; i < n; i++) await new Promise(setImmediate);
 };
+/**
+ * Long enough for what is under way to arrive: milliseconds for a kernel, and rounds of the loop for two stacks in memory, of which
+ * a busy machine may give none in that time.
+ */
+export async function settled(ms = 20): Promise<void> {
+  await new Promise((done) => setTimeout(done, ms));
+  await turns(30);
+}
 /** Resolves when `condition` holds; a case that waits for ever is ended by the runner. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((done) => setTimeout(done, 1));
