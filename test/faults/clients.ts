@@ -63,7 +63,7 @@ export const nodeHttp = (url: string, options: http.RequestOptions = {}, body = 
     }),
   );
 
-export const fetched = (url: string, timeoutMs = 5000, init: RequestInit = {}): Promise<number | string> =>
+export const fetched = (url: string, timeoutMs = 30_000, init: RequestInit = {}): Promise<number | string> =>
   outcome(
     fetch(url, { signal: AbortSignal.timeout(timeoutMs), ...init })
       .then((r) => r.arrayBuffer())
@@ -108,7 +108,7 @@ export async function ssRows(address: string, port: number, ...flags: string[]):
 }
 
 /** Looks until a row matches, and returns it; else rejects with the last look. */
-export async function ssSees(address: string, port: number, pattern: RegExp, timeoutMs = 5000, ...flags: string[]): Promise<string> {
+export async function ssSees(address: string, port: number, pattern: RegExp, timeoutMs = 30_000, ...flags: string[]): Promise<string> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const rows = await ssRows(address, port, ...flags);
@@ -120,7 +120,7 @@ export async function ssSees(address: string, port: number, pattern: RegExp, tim
 }
 
 /** Looks until the kernel has no row left. */
-export async function ssGone(address: string, port: number, timeoutMs = 5000): Promise<void> {
+export async function ssGone(address: string, port: number, timeoutMs = 30_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const rows = await ssRows(address, port);

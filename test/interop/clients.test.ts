@@ -38,7 +38,7 @@ describe.skipIf(peerMissing("own"))("the chaos preset, with clients of another k
     // Right after an answer fetch may take its connection for busy still, and open another: only a kept one is in question.
     for (let kept = 0; kept < 3; ) {
       const before = peer.connections.length;
-      const got = await fetched(peer.url, 5000, init);
+      const got = await fetched(peer.url, 30_000, init);
       if (peer.connections.length > before) expect(got).toBe(1000);
       else {
         expect(got).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
@@ -60,15 +60,16 @@ describe.skipIf(peerMissing("own"))("the chaos preset, with clients of another k
   const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2_100));
   test("vanishes: a kept connection that the path has forgotten: the second request waits in vain, and only ss tells why", async () => {
     const url = urlOf("vanishes");
-    const waiting = curl(url, ...HALF_A_REQUEST_A_SECOND, "-m", "3", url, "-o", "/dev/null", "-o", "/dev/null");
-    await ssSees(ADDRESS, portOf("vanishes"), /^ESTAB 0 [1-9]\d* .* timer:\(on,/, 10_000);
+    const waiting = curl(url, ...HALF_A_REQUEST_A_SECOND, "-m", "6", url, "-o", "/dev/null", "-o", "/dev/null");
+    await ssSees(ADDRESS, portOf("vanishes"), /^ESTAB 0 [1-9]\d* .* timer:\(on,/);
     expect(await waiting).toMatchObject({ exit: 28, stderr: expect.stringMatching(/\(28\) Operation timed out after \d+ milliseconds with 0 bytes received/) });
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     expect(await nodeHttp(url, { agent })).toBe(1000);
     expect(await fetched(url)).toBe(1000);
     await later();
-    expect(await nodeHttp(url, { agent, timeout: 500 })).toBe("TIMEOUT");
+    // fetch keeps a connection for 4 s, the agent for ever.
     expect(await fetched(url, 500)).toBe("TimeoutError");
+    expect(await nodeHttp(url, { agent, timeout: 500 })).toBe("TIMEOUT");
     agent.destroy();
   });
   test("half-open, curl: it hides that the server has forgotten the connection", async () => {
@@ -82,7 +83,7 @@ describe.skipIf(peerMissing("own"))("the chaos preset, with clients of another k
     await new Promise((resolve) => setImmediate(resolve));
     const [kept] = Object.values(agent.freeSockets).flat();
     await new Promise((resolve) => kept?.once("close", resolve));
-    const conn = await (await peer.connection()).ended();
+    const conn = await (await peer.connection()).ended(60_000);
     expect(conn.events.find((e) => e.kind === "fault")).toMatchObject({ act: "rst", detail: expect.stringMatching(/^in \. /) });
     expect(await nodeHttp(peer.url, { agent })).toBe(1000);
     expect(peer.connections).toHaveLength(2);
@@ -117,20 +118,20 @@ describe.skipIf(peerMissing("own"))("the chaos preset, with clients of another k
     socket.end();
     socket.resume();
     await once(socket, "close");
-    expect(await ssSees(ADDRESS, portOf("ok"), /^TIME-WAIT/)).toMatch(/timer:\(timewait,(59|1min)/);
+    expect(await ssSees(ADDRESS, portOf("ok"), /^TIME-WAIT/)).toMatch(/timer:\(timewait,([3-5]\dsec|1min)/);
   });
 
   test("nc: refused, reset, and cut off", async () => {
-    expect(await nc(ADDRESS, portOf("refused"), "", "-v", "-w", "2")).toMatchObject({ exit: 1, stderr: expect.stringMatching(/Connection refused/) });
+    expect(await nc(ADDRESS, portOf("refused"), "", "-v", "-w", "30")).toMatchObject({ exit: 1, stderr: expect.stringMatching(/Connection refused/) });
     const request = "GET / HTTP/1.0\r\n\r\n";
-    const cut = await nc(ADDRESS, portOf("fin-mid-body"), request, "-N", "-w", "2");
+    const cut = await nc(ADDRESS, portOf("fin-mid-body"), request, "-N", "-w", "30");
     expect([cut.exit, cut.stdout.slice(cut.stdout.indexOf("\r\n\r\n") + 4).length]).toEqual([0, 100]);
     // nc takes a reset for an end: its exit code does not tell the two apart.
-    const reset = await nc(ADDRESS, portOf("reset-mid-body"), request, "-w", "2");
+    const reset = await nc(ADDRESS, portOf("reset-mid-body"), request, "-w", "30");
     expect(reset.stdout.slice(reset.stdout.indexOf("\r\n\r\n") + 4).length).toBeLessThanOrEqual(100);
   });
   test("nc waits in SYN-SENT, and gives up in its own time", async () => {
-    const running = nc(ADDRESS, portOf("syn-lost"), "", "-v", "-w", "1");
+    const running = nc(ADDRESS, portOf("syn-lost"), "", "-v", "-w", "3");
     await ssSees(ADDRESS, portOf("syn-lost"), /^SYN-SENT/);
     expect(await running).toMatchObject({ exit: 1, stderr: expect.stringMatching(/timed out|in progress/) });
   });
@@ -149,7 +150,7 @@ describe.skipIf(peerMissing())("one peer", () => {
 
   test("faults compose: SYN,ACK dropped twice, then 5 % loss, then RST at octet 100,000; each act is an event", async () => {
     const peer = await peerOf({ behaviour: "http body 1000000", faults: "synack nth 1,2 drop; data loss 5%; out byte 100000 rst" });
-    const c = await curl(peer.url, "-m", "20");
+    const c = await curl(peer.url, "-m", "60");
     expect(c).toMatchObject({ exit: 56, status: 200 });
     expect(c.connectS).toBeGreaterThan(0.9);
     const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n".length;
@@ -185,7 +186,7 @@ describe.skipIf(peerMissing())("one peer", () => {
     const socket = net.connect(peer.port, peer.address);
     socket.write(Buffer.alloc(200_000));
     socket.on("error", () => {});
-    await ssSees(peer.address, peer.port, /timer:\(persist.*rwnd_limited:.*notsent:/, 5000, "-iO");
+    await ssSees(peer.address, peer.port, /timer:\(persist.*rwnd_limited:.*notsent:/, 30_000, "-iO");
     socket.destroy();
   });
 
@@ -226,7 +227,7 @@ except OSError as e:
       ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
-    await (await peer.connection()).reached("ESTABLISHED");
+    await (await peer.connection(1, 60_000)).reached("ESTABLISHED");
     const fault = peer.fault("in keepalive drop");
     const [said] = (await once(child.stdout, "data")) as [Buffer];
     expect(said.toString().trim()).toBe("TimeoutError");
@@ -235,7 +236,7 @@ except OSError as e:
 
   test("ICMP frag: the kernel lowers its MTU and the upload goes on", async () => {
     const peer = await peerOf({ behaviour: "http", faults: "in len >1000 icmp frag 1000", offload: "off" });
-    const c = await curl(peer.url, "-m", "10", "-d", "x".repeat(20_000));
+    const c = await curl(peer.url, "-m", "60", "-d", "x".repeat(20_000));
     expect(c).toMatchObject({ exit: 0, status: 200 });
     expect(peer.events.some((e) => e.kind === "fault" && e.act === "icmp")).toBe(true);
   });

@@ -52,7 +52,7 @@ describeUnless(enterMissing(), "8 MiB to the echo service and back", () => {
   }
 
   async function echo(ns: Netns, octets: number): Promise<void> {
-    const said = await ns.must(process.execPath, ["-e", CLIENT, `${octets}`], { timeoutMs: 30_000 });
+    const said = await ns.must(process.execPath, ["-e", CLIENT, `${octets}`]);
     expect(JSON.parse(said)).toEqual({ got: octets, same: true });
   }
 

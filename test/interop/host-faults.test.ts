@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { CountersAnswer, DaemonStatus } from "../../src/control/contract.js";
-import { serveIn, TestDaemon } from "../support/daemon.js";
+import { serveIn, SOON_MS, TestDaemon } from "../support/daemon.js";
 import { inNetns, type Netns, netnsMissing, realRoot } from "../support/netns.js";
 
 const missing = netnsMissing("curl", "nc");
@@ -49,9 +49,9 @@ test.skipIf(noMount)("the log's disk of 16 KiB fills: clients do not notice, lin
       const mounted = before(ns, "unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=16k none "$0" && exec "$@"', dir);
       const daemon = new TestDaemon(mounted, ["--log-file", join(dir, "log")]);
       const log = (): string => join(`/proc/${daemon.child.pid}/root`, dir, "log");
-      const shut = AbortSignal.timeout(10_000);
+      const shut = AbortSignal.timeout(60_000);
       for (;;) {
-        if ((await ns.run("curl", ["-s", "-o", "/dev/null", "--max-time", "1", "http://10.77.0.2/"])).code === 0) break;
+        if ((await ns.run("curl", ["-s", "-o", "/dev/null", "--max-time", "5", "http://10.77.0.2/"])).code === 0) break;
         if (shut.aborted) throw new Error(`the daemon does not answer: ${daemon.stderr}`);
         await pause(50);
       }
@@ -63,7 +63,7 @@ test.skipIf(noMount)("the log's disk of 16 KiB fills: clients do not notice, lin
       for (let i = 0; i < 3; i++) await ns.must("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2/"]);
       const linesNow = (): string[] => readFileSync(log(), "utf8").split("\0").at(-1)?.split("\n") ?? [];
       // The daemon tries a full disk again a few times a second.
-      await expect.poll(() => linesNow().filter((l) => l.includes('"to":"ESTABLISHED"')).length, { timeout: 10_000, interval: 20 }).toBeGreaterThan(0);
+      await expect.poll(() => linesNow().filter((l) => l.includes('"to":"ESTABLISHED"')).length, { timeout: 60_000, interval: 20 }).toBeGreaterThan(0);
       const lines = linesNow();
       // What was begun on the full disk may lack its front; every later line is whole.
       for (const line of lines.slice(1, -1)) expect(() => JSON.parse(line) as unknown).not.toThrow();
@@ -97,7 +97,7 @@ test.skipIf(missing)("the clock of the host jumps a day ahead and back: no timer
       await echo.says(`after ${sign}`);
       await ns.must("curl", ["-sS", "-o", "/dev/null", "http://10.77.0.2/"]);
       await expect
-        .poll(() => daemon.lines.filter((l) => sign * (l.time - Date.now()) > 80_000_000).length, { timeout: 10_000, interval: 20 })
+        .poll(() => daemon.lines.filter((l) => sign * (l.time - Date.now()) > 80_000_000).length, { timeout: 60_000, interval: 20 })
         .toBeGreaterThan(0);
     }
     expect(await download).toMatchObject({ code: 0, stdout: "16000000" });
@@ -119,7 +119,6 @@ test.skipIf(missing)(
       const text = "0123456789abcdef".repeat(1 << 18);
       const both = ns.run("curl", ["-sS", "-H", "Expect:", "--limit-rate", "4M", "--data-binary", "@-", "http://10.77.0.2/echo"], {
         input: text,
-        timeoutMs: 30_000 + STOPPED,
       });
       await daemon.line((l) => l.to === "ESTABLISHED" && l.local === "10.77.0.2:80");
       daemon.child.kill("SIGSTOP");
@@ -130,7 +129,7 @@ test.skipIf(missing)(
       expect(daemon.lines.filter((l) => l.event === "closed" && l.by !== "peer" && l.by !== "local" && l.by !== "both")).toEqual([]);
       await daemon.stop();
     }),
-  60_000 + STOPPED,
+  180_000 + STOPPED,
 );
 
 const LIVE = Number(process.env["STOP_CONNECTIONS"] ?? 2_000);
@@ -147,32 +146,32 @@ const dial = () => {
 };
 for (let i = 0; i < 64; i++) dial();`;
 test.skipIf(missing)(
-  `SIGTERM with ${LIVE} live connections: every peer hears of it, every one has its line, and the process is gone within a second`,
+  `SIGTERM with ${LIVE} live connections: every peer hears of it, every one has its line, and the process is gone at once`,
   () =>
     inNetns(async (ns) => {
       const dir = mkdtempSync(join(tmpdir(), "glasstcp-live-"));
       try {
         const log = join(dir, "log"),
           daemon = new TestDaemon(ns, ["--log-file", log]);
-        await expect.poll(() => existsSync(log) && readFileSync(log, "utf8").includes('"event":"ready"'), { timeout: 10_000, interval: 20 }).toBe(true);
+        await expect.poll(() => existsSync(log) && readFileSync(log, "utf8").includes('"event":"ready"'), { timeout: 60_000, interval: 20 }).toBe(true);
         const crowd = ns.spawn(process.execPath, ["-e", CROWD, `${LIVE}`]);
         const said: string[] = [];
         crowd.stdout?.setEncoding("utf8").on("data", (text: string) => said.push(...text.trim().split("\n")));
-        await expect.poll(() => said, { timeout: 30_000, interval: 10 }).toContain("open");
+        await expect.poll(() => said, { timeout: 60_000, interval: 10 }).toContain("open");
         await expect
-          .poll(async () => (await ask<DaemonStatus>(ns, daemon, "/v1/status")).connections.byState.ESTABLISHED, { timeout: 10_000, interval: 50 })
+          .poll(async () => (await ask<DaemonStatus>(ns, daemon, "/v1/status")).connections.byState.ESTABLISHED, { timeout: 60_000, interval: 50 })
           .toBe(LIVE);
         const { code, ms } = await daemon.stop();
         expect(code).toBe(0);
-        expect(ms).toBeLessThan(1_000);
-        await expect.poll(() => said, { timeout: 30_000, interval: 10 }).toContain(`reset ${LIVE}`);
+        expect(ms).toBeLessThan(SOON_MS);
+        await expect.poll(() => said, { timeout: 60_000, interval: 10 }).toContain(`reset ${LIVE}`);
         expect(readFileSync(log, "utf8").split('"by":"shutdown"').length - 1).toBe(LIVE);
         if (process.env["STOP_CONNECTIONS"] !== undefined) console.log(JSON.stringify({ connections: LIVE, stoppedAfterMs: Math.round(ms) }));
       } finally {
         rmSync(dir, { recursive: true, force: true });
       }
     }),
-  120_000,
+  180_000,
 );
 
 test.skipIf(missing)("the kernel's address is taken off the link and put back: connections of before go on", () =>

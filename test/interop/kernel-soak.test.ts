@@ -15,6 +15,6 @@ describeUnless(netnsMissing(), "soak", () => {
         expect(result.octets).toBeGreaterThan(1_000_000);
         for (const kind of ["short", "long", "slow reader", "reset", "destroy", "idle"]) expect(result.byKind[kind], kind).toBeGreaterThan(0);
       }),
-    90_000,
+    180_000,
   );
 });

@@ -15,7 +15,7 @@ const lab = (...args: string[]): Promise<{ exit: number; stdout: string; stderr:
 
 describe.skipIf(netnsMissing("ss")).concurrent("states", () => {
   test.each(LAB_STATES)("%s is held, and ss shows it in every look", async (state) => {
-    const { exit, stdout, stderr } = await lab(state.toLowerCase(), "--hold", "1s", "--json");
+    const { exit, stdout, stderr } = await lab(state.toLowerCase(), "--hold", "3s", "--json");
     expect(stderr).toBe("");
     const shown = JSON.parse(stdout) as { state: string; kernel: string; ours: string | null; looks: number; seen: number };
     expect(shown.state).toBe(state);
@@ -28,7 +28,7 @@ describe.skipIf(netnsMissing("ss")).concurrent("states", () => {
     expect(exit).toBe(0);
   });
   test.each([
-    ["syn-sent", "curl", "-m", "3", "-s", "{url}"],
+    ["syn-sent", "curl", "-m", "60", "-s", "{url}"],
     ["fin-wait-2", "curl", "-s", "-o", "/dev/null", "{url}"],
     ["closing", "curl", "-s", "-o", "/dev/null", "{url}"],
     ["last-ack", "curl", "-s", "-o", "/dev/null", "{url}"],
@@ -36,7 +36,7 @@ describe.skipIf(netnsMissing("ss")).concurrent("states", () => {
     expect(await lab(state, "--hold", "1s", "--", ...command)).toMatchObject({ exit: 0, stdout: expect.stringMatching(/ss showed \S+ in (\d+) of \1 looks/) });
   });
   test("a hold that the kernel cannot keep is not called kept", async () => {
-    const { exit, stdout } = await lab("syn-sent", "--hold", "3s", "--json", "--", "curl", "-m", "1", "-s", "{url}");
+    const { exit, stdout } = await lab("syn-sent", "--hold", "6s", "--json", "--", "curl", "-m", "3", "-s", "{url}");
     const { looks, seen } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { looks: number; seen: number };
     expect(seen).toBeLessThan(looks);
     expect(exit).toBe(1);

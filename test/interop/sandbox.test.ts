@@ -45,7 +45,7 @@ function inhabitants(netns: string): string[] {
 }
 /** Signals reach the last process of a chain a moment after the first has ended. */
 async function deserted(netns: string): Promise<void> {
-  await expect.poll(() => inhabitants(netns), { timeout: 8_000, interval: 50 }).toEqual([]);
+  await expect.poll(() => inhabitants(netns), { timeout: 60_000, interval: 50 }).toEqual([]);
 }
 /** A sandbox whose command says in which namespace it is and then waits for the end of its input. */
 async function waiting(...options: string[]): Promise<{ child: ChildProcess; ended: Promise<Ended>; netns: string }> {

@@ -12,7 +12,7 @@ const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, "examples/tsconfig.j
 const args = (name: string, ...more: string[]): string[] => ["--import", "tsx", join(ROOT, "examples", name), ...more];
 
 test("two-stacks", () => {
-  const said = execFileSync(process.execPath, args("two-stacks.ts"), { cwd: ROOT, env, encoding: "utf8", timeout: 20_000 });
+  const said = execFileSync(process.execPath, args("two-stacks.ts"), { cwd: ROOT, env, encoding: "utf8", timeout: 120_000 });
   expect(said).toContain("alice  got back: hello from one stack to the other\n");
   expect(said.match(/^bob +(.*?) {2}/gm)?.map((line) => line.trim())).toEqual([
     "bob    LISTEN → SYN-RECEIVED",
@@ -88,7 +88,7 @@ describe.skipIf(why !== undefined)("with a TUN", () => {
       got += String(d);
     });
     session.stdin?.write("over and back\n");
-    await expect.poll(() => got, { timeout: 10_000 }).toMatch(/^TLSv1\.3, TLS_\w+\nover and back\n$/);
+    await expect.poll(() => got, { timeout: 60_000 }).toMatch(/^TLSv1\.3, TLS_\w+\nover and back\n$/);
     session.kill();
     expect(await example.stop()).toBe(0);
   });
@@ -96,7 +96,7 @@ describe.skipIf(why !== undefined)("with a TUN", () => {
   test("honeypot", async () => {
     const example = await start("honeypot.ts", "10.83.1.0/24");
     await ns.run("nc", ["-N", "10.83.1.99", "3389"], { input: "who is there?" });
-    await ns.run("curl", ["-sS", "-m", "1", "http://10.83.1.7:8080/admin"]);
+    await ns.run("curl", ["-sS", "-m", "5", "http://10.83.1.7:8080/admin"]);
     await expect
       .poll(
         () =>
@@ -104,7 +104,7 @@ describe.skipIf(why !== undefined)("with a TUN", () => {
             .said()
             .split("\n")
             .filter((l) => l.startsWith("{")).length,
-        { timeout: 15_000 },
+        { timeout: 60_000 },
       )
       .toBe(2);
     const heard = example

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 const ROOT = join(import.meta.dirname, "../..");
 const run = (cwd: string, command: string, ...args: string[]): string => {
   try {
-    return execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 120_000 });
+    return execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 });
   } catch (error) {
     const { stdout, stderr } = error as { stdout?: string; stderr?: string };
     throw new Error(`${command} ${args.join(" ")}: ${stdout ?? ""}${stderr ?? ""}`);
@@ -42,7 +42,7 @@ describe.skipIf(registryMissing() !== undefined)("the packed package", () => {
     mkdirSync(project);
     writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
     run(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", join(pkg, packed.filename));
-  }, 180_000);
+  }, 600_000);
   afterAll(() => {
     rmSync(dir, { recursive: true, force: true });
   });

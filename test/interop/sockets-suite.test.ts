@@ -22,7 +22,7 @@ describe.skipIf(netnsMissing() !== undefined)("the behaviour suite over a TUN", 
       ns.run(process.execPath, [join(ROOT, "node_modules/vitest/vitest.mjs"), "run", "--project", "unit", "--reporter", "json", ...FILES], {
         cwd: ROOT,
         env: { ...process.env, GLASSTCP_SUITE: "kernel" },
-        timeoutMs: 100_000,
+        timeoutMs: 500_000,
       }),
     );
     let report: Report;
@@ -36,5 +36,5 @@ describe.skipIf(netnsMissing() !== undefined)("the behaviour suite over a TUN", 
     );
     expect(failed).toEqual([]);
     expect(report.numPassedTests).toBeGreaterThanOrEqual(360);
-  }, 120_000);
+  }, 600_000);
 });

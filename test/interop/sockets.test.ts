@@ -223,12 +223,12 @@ describe.each([
       await app.ready();
       await serve(app.server, 8084);
       for (const keepAlive of [[], ["-k"]]) {
-        const report = await ns.must("ab", ["-q", "-n", "4000", "-c", "200", ...keepAlive, `http://${OURS}:8084/`], { timeoutMs: 50_000 });
+        const report = await ns.must("ab", ["-q", "-n", "4000", "-c", "200", ...keepAlive, `http://${OURS}:8084/`]);
         expect(report).toMatch(/Complete requests: +4000\n/);
         expect(report).toMatch(/Failed requests: +0\n/);
         expect(report).not.toContain("Non-2xx");
       }
-      await expect.poll(live, { timeout: 10_000 }).toEqual([]);
+      await expect.poll(live, { timeout: 60_000 }).toEqual([]);
       await app.close();
     });
 

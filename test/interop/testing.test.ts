@@ -105,7 +105,7 @@ describe.skipIf(peerMissing())("from a tarball, in an empty project", () => {
     for (const entry of readdirSync("node_modules")) {
       if (!entry.startsWith(".") && !existsSync(join(modules, entry))) symlinkSync(resolve("node_modules", entry), join(modules, entry));
     }
-  }, 120_000);
+  }, 600_000);
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
   const vitest = [process.execPath, "node_modules/vitest/vitest.mjs", "run", "--no-color"];
   const inProject = ([command = "", ...args]: readonly string[]): Promise<{ exit: number; output: string }> => run(command, args, project);

@@ -27,7 +27,7 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** After this many milliseconds the command is killed and the promise rejects. Default 20,000. */
+  /** After this many milliseconds the command is killed and the promise rejects. Default 120,000: less than a test may take, so that the command is named. */
   readonly timeoutMs?: number;
 }
 
@@ -157,7 +157,7 @@ export class Netns {
     return new Promise((resolve, reject) => {
       const out: Buffer[] = [],
         err: Buffer[] = [];
-      const limit = options.timeoutMs ?? 20_000;
+      const limit = options.timeoutMs ?? 120_000;
       const timer = setTimeout(() => {
         child.kill("SIGKILL");
         reject(new Error(`${command} ${args.join(" ")} did not end within ${limit} ms; it said: ${Buffer.concat(err)}${Buffer.concat(out).subarray(0, 2000)}`));
