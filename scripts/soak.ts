@@ -47,7 +47,8 @@ function get<T>(daemon: TestDaemon, path: string): Promise<T> {
 }
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-export async function soak(ns: Netns, seconds: number, say: (line: string) => void = () => {}): Promise<Soak> {
+/** @param atLeast connections; until there were so many it goes on, however long it takes */
+export async function soak(ns: Netns, seconds: number, say: (line: string) => void = () => {}, atLeast = 0): Promise<Soak> {
   const daemon = await serveIn(ns, ["--log-level", "warn", "--impair", "loss=0.2%,delay=1ms,jitter=1ms,duplicate=0.1%", "--set", "timeWait=2s", ...KEEP_ALIVE]);
   const pid = daemon.child.pid as number,
     samples: Sample[] = [];
@@ -73,11 +74,13 @@ export async function soak(ns: Netns, seconds: number, say: (line: string) => vo
   };
   const end = performance.now() + seconds * 1_000,
     every = Math.max(250, (seconds * 1_000) / 200);
-  let said = 0;
-  while (performance.now() < end && client.exitCode === null) {
+  let said = 0,
+    opened = 0;
+  while ((performance.now() < end || opened < atLeast) && client.exitCode === null) {
     await sleep(every);
     const s = await sample();
     samples.push(s);
+    opened = (await get<CountersAnswer>(daemon, "/v1/counters")).transitions["LISTEN>SYN-RECEIVED"] ?? 0;
     if (performance.now() - said > 30_000) {
       said = performance.now();
       say(

@@ -35,7 +35,7 @@ const missing = (): string | undefined =>
 describeUnless(missing(), "scripts/bench", () => {
   test("every part in its shortest form: figures of ours, of the limit and of the kernel, all above nothing", async () => {
     const file = join(dir, "result.json");
-    const { code, stdout, stderr } = await bench("--quick", "--secs", "0.2", "--idle", "500", "--json", file);
+    const { code, stdout, stderr } = await bench("--quick", "--secs", "0.5", "--idle", "500", "--json", file);
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     const result = JSON.parse(readFileSync(file, "utf8")) as Result;
     expect(new Set(result.rows.map((r) => `${r.figure}, ${r.mode}`)).size).toBe(14);

@@ -1,4 +1,4 @@
-/** A short form of `npm run soak`: 15 seconds of mixed traffic against the kernel over a lossy link. */
+/** A short form of `npm run soak`: 15 seconds of mixed traffic, and 400 connections, against the kernel over a lossy link. */
 import { expect, test } from "vitest";
 import { soak } from "../../scripts/soak.js";
 import { inNetns, netnsMissing } from "../support/netns.js";
@@ -9,7 +9,7 @@ describeUnless(netnsMissing(), "soak", () => {
     "every octet comes back right, nothing grows, nothing is left",
     () =>
       inNetns(async (ns) => {
-        const result = await soak(ns, 15);
+        const result = await soak(ns, 15, undefined, 400);
         expect(result.faults).toEqual([]);
         expect(result.connections).toBeGreaterThan(200);
         expect(result.octets).toBeGreaterThan(1_000_000);

@@ -14,8 +14,8 @@ const server = (port, host) => new Promise((r) => { const s = net.createServer({
   await server(80, "127.0.0.1"); await server(7, "0.0.0.0"); await server(5001, "127.0.1.1"); await server(443, "127.0.0.1");
   const dial = (port, host, from) => new Promise((r) => { const c = net.connect({ port, host, localAddress: from, allowHalfOpen: true }, () => r(c)); c.on("error", () => {}); });
   const a = await dial(80, "127.0.0.1", "127.0.0.9"); await dial(443, "127.0.0.1"); await dial(7, "127.0.0.1", "127.0.1.9"); await dial(5001, "127.0.1.1");
-  a.end();
-  const b = await dial(7, "127.0.0.1"); b.destroy();
+  await new Promise((r) => a.end(r));
+  const b = await dial(7, "127.0.0.1"); await new Promise((r) => b.once("close", r).destroy());
   setTimeout(() => console.log("ready"), 100);
 })();
 process.stdin.on("end", () => process.exit()).resume();`;
