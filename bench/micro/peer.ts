@@ -69,6 +69,7 @@ export class Peer {
         peer.acknowledgment = readInt32(memory.bytes, IPV4_HEADER + 8);
         peer.sentText += text;
       },
+      submit: () => {},
       flush: () => {},
     };
   }

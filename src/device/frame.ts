@@ -191,6 +191,9 @@ export class Staging {
     return at;
   }
 
+  get isEmpty(): boolean {
+    return this.#used === 0;
+  }
   reset(): void {
     this.#used = 0;
   }

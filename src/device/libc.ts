@@ -32,6 +32,9 @@ export interface Libc {
   read(fd: number, address: number, octets: number): number;
   writev(fd: number, iovec: number, count: number): number;
   syscall(number: number, a: number, b: number, c: number, d: number, e: number): number;
+  /** @returns an address; what is no safe integer is a failure */
+  mmap(address: number, octets: number, protection: number, flags: number, fd: number, offset: number): number;
+  munmap(address: number, octets: number): number;
   /** @param fds address of an array of struct pollfd */
   poll(fds: number, count: number, timeoutMs: number): number;
   /** Number of the last error on this thread. Ask at once. */
@@ -95,6 +98,8 @@ function load(): Libc {
     read: define("read", "int64_t", "int", "uintptr_t", "size_t"),
     writev: define("writev", "int64_t", "int", "uintptr_t", "int"),
     syscall: define("syscall", "int64_t", "int64_t", "int64_t", "int64_t", "int64_t", "int64_t", "int64_t"),
+    mmap: define("mmap", "uintptr_t", "uintptr_t", "size_t", "int", "int", "int", "int64_t"),
+    munmap: define("munmap", "int", "uintptr_t", "size_t"),
     poll: define("poll", "int", "uintptr_t", "unsigned long", "int"),
     errno: () => koffi.errno(),
     errnoName: (errno) => (errno === EAGAIN ? "EAGAIN" : (names.get(errno) ?? `errno ${errno}`)),

@@ -6,7 +6,9 @@ import { DeviceError } from "./errors.js";
 import { EBADFD, libc, type PollHandle } from "./libc.js";
 import { type Cidr, covers, NetDevice, parseCidr } from "./netdevice.js";
 import { openTunDescriptor } from "./tun-open.js";
-import { type TunLine, TunRx, TunTx } from "./tun-rings.js";
+import type { TunLine } from "./tun-line.js";
+import { TunRx } from "./tun-rx.js";
+import { TunTx } from "./tun-tx.js";
 
 export interface TunOptions {
   /** Interface name, up to 15 octets. Default "glass0". */
@@ -135,6 +137,11 @@ export class TunDevice implements Device {
     return this.#line.aio !== undefined;
   }
 
+  /** Whether a thread of the kernel's writes the frames of streams; undefined before the first one. */
+  get streams(): boolean | undefined {
+    return this.tx.streams;
+  }
+
   read(): number {
     return this.rx.read();
   }
@@ -195,6 +202,7 @@ export class TunDevice implements Device {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.tx.close();
     this.#line.live = false;
     if (this.#spin !== undefined) clearImmediate(this.#spin);
     // libuv must let go of the descriptor before its number can be given to another file.

@@ -81,6 +81,10 @@ export class TxQueue implements TxRing {
     this.#open = false;
   }
 
+  submit(): void {
+    this.flush();
+  }
+
   flush(): void {
     this.#open = false;
     const count = this.#count;

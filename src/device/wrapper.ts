@@ -284,6 +284,14 @@ class FilterTx implements TxRing {
     }
   }
 
+  submit(): void {
+    // What was gathered lies where the next turn's frames will.
+    if (this.#staging?.isEmpty === false) return this.flush();
+    this.#inner.submit();
+    this.#turn = false;
+    this.#watching = false;
+  }
+
   flush(): void {
     this.#inner.flush();
     this.#turn = false;

@@ -278,7 +278,7 @@ export class Stack implements Outlet {
     do this.#workOff(now);
     while (this.env.starved.size > 0 && this.env.pages.available > 0 && this.#feed());
     this.#inTurn = false;
-    this.#out?.flush();
+    this.#out?.submit();
     this.#watch(now);
   }
 
@@ -427,6 +427,10 @@ export class Stack implements Outlet {
     t.touched = true;
     this.#touched[this.#touchedCount++] = t;
     if (!this.#inTurn && this.#touchedCount === 1) this.onWork();
+  }
+
+  settle(): void {
+    this.#out?.flush();
   }
 
   segment(t: Tcb, header: SegmentHeader, from: Seq, textLength: number, retransmission: boolean): void {

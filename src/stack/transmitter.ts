@@ -92,6 +92,9 @@ export class Transmitter {
     tx.end(IPV4_HEADER + length, 0, false);
   }
 
+  submit(): void {
+    this.#tx.submit();
+  }
   flush(): void {
     this.#tx.flush();
   }

@@ -20,6 +20,8 @@ export interface Outlet {
   readonly maxText: number;
   /** The connection was touched: it may have something to send, to tell or to schedule. */
   touched(tcb: Tcb): void;
+  /** Returns when the device has read all text that was sent: its memory may then hold something else before it is acknowledged. */
+  settle(): void;
   /** Whether the accept queue of a passive open's listener has room; asked once the last ACK of the handshake is found good. */
   mayEstablish(tcb: Tcb): boolean;
 }

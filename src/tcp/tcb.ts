@@ -324,6 +324,7 @@ export class Tcb implements Window {
     this.closedBy = finished;
     this.timers.clear();
     this.board.clear();
+    if (this.sendQueue.length > 0) this.env.outlet.settle();
     this.sendQueue.clear();
     // What was received in order stays for the user to take, unless the connection was reset.
     if (finished !== "local" && finished !== "peer" && finished !== "both" && !(finished === "reset" && this.options.keepTextOnReset))

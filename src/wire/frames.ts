@@ -19,13 +19,13 @@ export interface RxRing {
   readonly gsoSize: Uint16Array;
 }
 
-/** Frames on their way out. `begin`, then `text` as often as needed, then `end`; `flush` hands all of them over. */
+/** Frames on their way out. `begin`, then `text` as often as needed, then `end`; `submit` or `flush` hand all of them over. */
 export interface TxRing {
   /** The header slots' memory; `begin` returns an offset into it. */
   readonly memory: Memory;
-  /** Claims a header slot of {@link HEADER_SLOT} octets; sends what is queued first when the ring is full. */
+  /** Claims a header slot of {@link HEADER_SLOT} octets; makes room first when the ring is full. */
   begin(): number;
-  /** Adds payload by reference. The bytes must not change until `flush` returns. At most 8 pieces a frame. */
+  /** Adds payload by reference. The bytes must not change until the peer has acknowledged them, or `flush` has returned. At most 8 pieces a frame. */
   text(memory: Memory, offset: number, length: number): void;
   /**
    * Completes the frame that `begin` opened.
@@ -35,7 +35,9 @@ export interface TxRing {
    *   completes it. Only allowed where {@link Offload.checksum} is true.
    */
   end(headerLength: number, gsoSize: number, partialChecksum: boolean): void;
-  /** Hands all completed frames to the device, in order. What the device refuses is counted there, never thrown. */
+  /** Hands all completed frames to the device, in order; it may still be reading them. What it refuses is counted there, never thrown. */
+  submit(): void;
+  /** The same, and returns when the device has all of them. */
   flush(): void;
 }
 

@@ -3,7 +3,14 @@ import { describe, expect, test } from "vitest";
 import { examine, type Runtime } from "../../src/cli/commands/doctor.js";
 import { NET_ADMIN, type Shown, SYS_ADMIN, system } from "../support/system.js";
 
-const RUNTIME: Runtime = { node: "20.20.0", platform: "linux", kernel: "6.1", koffi: async () => "3.3.4", tunFeatures: async () => 0x7137 };
+const RUNTIME: Runtime = {
+  node: "20.20.0",
+  platform: "linux",
+  kernel: "6.1",
+  koffi: async () => "3.3.4",
+  tunFeatures: async () => 0x7137,
+  ioUring: async () => true,
+};
 const missing = async (shown: Shown, runtime = RUNTIME): Promise<Record<string, string | undefined>> =>
   Object.fromEntries((await examine(system(shown), runtime)).filter((c) => c.verdict === "missing").map((c) => [c.name, c.mend]));
 
@@ -65,5 +72,11 @@ describe("doctor", () => {
   test("a kernel without vnet headers is a note", async () => {
     const checks = await examine(system({ caps: [NET_ADMIN, SYS_ADMIN] }), { ...RUNTIME, tunFeatures: async () => 0x1003 });
     expect(checks.find((c) => c.name === "offload")).toMatchObject({ verdict: "note" });
+  });
+  test("io_uring refused is a note that names who refuses it", async () => {
+    const row = async (files: Readonly<Record<string, string>>): Promise<unknown> =>
+      (await examine(system({ caps: [NET_ADMIN, SYS_ADMIN], files }), { ...RUNTIME, ioUring: async () => false })).find((c) => c.name === "io_uring");
+    expect(await row({})).toMatchObject({ verdict: "note", detail: expect.stringContaining("seccomp") });
+    expect(await row({ "/proc/sys/kernel/io_uring_disabled": "2\n" })).toMatchObject({ verdict: "note", detail: expect.stringMatching(/^switched off/) });
   });
 });

@@ -1,11 +1,13 @@
 /** The TUN against the kernel, in namespaces of its own: the contract with offload, without, and without batching; failure, configuration, errors. */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DeviceError } from "../../src/device/errors.js";
 import { openTun, type TunDevice, type TunOptions } from "../../src/device/tun.js";
+import { Uring } from "../../src/device/uring.js";
 import { FilterDevice } from "../../src/device/wrapper.js";
+import { createMemory } from "../../src/wire/wasm-memory.js";
 import { bytes, datagrams, deviceContract, OUR_PORT, OURS, THEIR_PORT, THEIRS } from "../device/contract.js";
 import { datagram } from "../device/packets.js";
 import { KernelUdp } from "../support/kernel-udp.js";
@@ -175,14 +177,122 @@ describeUnless(why, "opening a TUN", () => {
 
 describeUnless(why, "a TUN without batches", () => {
   test.each([
-    ["io_setup", false],
-    ["io_submit", true],
-  ])("%s refused, as by a seccomp profile: one system call a frame instead, nothing lost", (call, batches) =>
+    ["io_setup", { batches: false, streams: false }],
+    ["io_submit", { batches: true }],
+    ["io_uring_setup", { batches: true, streams: false }],
+    ["io_uring_enter", { batches: true, streams: false }],
+  ])("%s refused, as by a seccomp profile: other system calls instead, nothing lost", (call, left) =>
     inNetns(async (ns) => {
       const said = await ns.must(process.execPath, ["--import", "tsx", fileURLToPath(new URL("../support/seccomp-device.ts", import.meta.url)), call]);
-      expect(JSON.parse(said)).toEqual({ batches, toKernel: 100, fromKernel: 100, txErrors: 0, rxErrors: 0 });
+      expect(JSON.parse(said)).toMatchObject({ ...left, toKernel: 100, fromKernel: 100, txFrames: 300, txErrors: 0, rxErrors: 0 });
     }),
   );
+});
+
+describeUnless(why, "a stream's frames", () => {
+  /** What the kernel sends back whence it came, so that what was written can be read: its order and its octets. */
+  const SOMEWHERE = "10.99.0.1",
+    TEXT = 1_400;
+  let at: Awaited<ReturnType<typeof rig>>;
+  beforeEach(async () => {
+    at = await rig({ offload: "off", routes: ["10.99.0.0/24"] });
+    at.ns.sh(
+      "for f in all/forwarding all/send_redirects tun0/send_redirects; do case $f in *ing) v=1;; *) v=0;; esac; echo $v > /proc/sys/net/ipv4/conf/$f; done",
+    );
+  });
+  afterEach(() => at.close());
+
+  /** Room for what is made between two flushes. */
+  const slab = createMemory(1 << 21);
+  let port = 0;
+  function send(octets: number): void {
+    const { tx } = at.tun,
+      place = (port * 1_408) % (slab.bytes.length - 1_408),
+      text = slab.bytes.subarray(place, place + octets);
+    text.fill(++port & 255);
+    const packet = datagram({ source: OURS, destination: SOMEWHERE, sourcePort: port, destinationPort: OUR_PORT, text });
+    tx.memory.bytes.set(packet.subarray(0, 28), tx.begin());
+    tx.text(slab, place, octets);
+    tx.end(28, 0, false);
+  }
+  /** Ports and texts of what has come back. */
+  function back(): { ports: number[]; whole: boolean } {
+    const ports: number[] = [];
+    let whole = true;
+    for (let n = at.tun.read(); n > 0; n = at.tun.read())
+      for (const p of datagrams(at.tun, n)) {
+        ports.push(p.sourcePort);
+        whole &&= p.text.every((o) => o === (p.sourcePort & 255));
+      }
+    return { ports, whole };
+  }
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+  /** Whether this kernel lets us have a thread. */
+  const threads = (): boolean => {
+    const uring = Uring.make(2);
+    uring?.close();
+    return uring !== undefined;
+  };
+
+  test("flush: all of them are with the kernel, in order, and their memory may hold something else", () => {
+    port = 0;
+    for (let i = 0; i < 200; i++) send(TEXT);
+    at.tun.tx.flush();
+    slab.bytes.fill(0);
+    expect(at.tun.streams).toBe(threads());
+    expect(back()).toEqual({ ports: upTo(200), whole: true });
+    expect(at.tun.counters).toMatchObject({ txFrames: 200, txBytes: 200 * (TEXT + 28), txErrors: 0 });
+  });
+
+  test("submit: single frames, streams beyond the ring's end and what is made meanwhile keep their order", () => {
+    port = 0;
+    // Neither a divisor of the ring's 256 slots nor one of a portion: every part of it ends a stream once.
+    const turns = [1, 3, 130, 1, 300, 2, 129, 700, 5, 260, 1];
+    const total = turns.reduce((a, b) => a + b);
+    for (const frames of turns) {
+      for (let i = 0; i < frames; i++) send(frames > 100 ? TEXT : 64);
+      if (frames === 300 || frames === 5) at.tun.tx.flush();
+      else at.tun.tx.submit();
+    }
+    at.tun.tx.flush();
+    expect(at.tun.counters).toMatchObject({ txFrames: total, txErrors: 0 });
+    expect(back().ports).toEqual(upTo(total));
+  });
+
+  test("while one is under way the link is deleted: each frame is counted, and the failure is told", async () => {
+    const failure = new Promise((resolve) => at.tun.start({ readable: () => back(), failed: resolve }));
+    for (let i = 0; i < 100; i++) send(TEXT);
+    at.tun.tx.submit();
+    at.ns.sh("ip link del tun0");
+    for (let i = 0; i < 300; i++) send(TEXT);
+    at.tun.tx.flush();
+    const { txFrames, txErrors } = at.tun.counters;
+    expect([txFrames + txErrors, txErrors >= 300]).toEqual([400, true]);
+    expect(await failure).toEqual({ code: "EBADFD", message: "the interface tun0 was deleted" });
+  });
+
+  test("closing waits for what is under way, and leaves neither thread nor descriptor", async () => {
+    const ours = (folder: string, name: (id: string) => string) => (): number =>
+      readdirSync(folder).filter((id) => {
+        try {
+          return /iou-sqp|io_uring/.test(name(`${folder}/${id}`));
+        } catch {
+          return false; // gone meanwhile
+        }
+      }).length;
+    const threads = ours("/proc/self/task", (id) => readFileSync(`${id}/comm`, "latin1")),
+      descriptors = ours("/proc/self/fd", (id) => readlinkSync(id));
+    for (let i = 0; i < 100; i++) send(TEXT);
+    at.tun.tx.submit();
+    const streams = at.tun.streams ? 1 : 0;
+    expect(descriptors()).toBe(streams);
+    // A thread takes its name when it first runs.
+    await expect.poll(threads, { timeout: 10_000 }).toBe(streams);
+    at.tun.close();
+    expect(at.tun.counters).toMatchObject({ txFrames: 100, txErrors: 0 });
+    expect(descriptors()).toBe(0);
+    await expect.poll(threads, { timeout: 10_000 }).toBe(0);
+  });
 });
 
 describeUnless(why, "a TUN in trouble", () => {

@@ -4,6 +4,7 @@ import { Stack, type StackConfig } from "../../src/stack/stack.js";
 import type { TcpEvent } from "../../src/tcp/events.js";
 import { Millis } from "../../src/tcp/time.js";
 import { emitIpv4, IPV4_HEADER, Ipv4Header, parseAddress, parseIpv4, PROTOCOL_TCP } from "../../src/wire/ipv4.js";
+import type { TxRing } from "../../src/wire/frames.js";
 import { Segment } from "../../src/wire/segment.js";
 import { emitTcp, finishChecksum, parseTcp, SegmentHeader } from "../../src/wire/tcp.js";
 import { plainMemory } from "../../src/wire/wasm-memory.js";
@@ -25,7 +26,8 @@ export class RawPeer {
   readonly #ours: PairDevice;
   readonly #theirs: PairDevice;
 
-  constructor(config: Partial<StackConfig> = {}, link: PairOptions = {}) {
+  /** @param way what the stack's frames leave by, around the link's own ring */
+  constructor(config: Partial<StackConfig> = {}, link: PairOptions = {}, way = (tx: TxRing): TxRing => tx) {
     const pair = createPair({ schedule: () => {}, queue: 100_000, ...link });
     this.#ours = pair.a;
     this.#theirs = pair.b;
@@ -45,7 +47,7 @@ export class RawPeer {
       },
       ...config,
     });
-    this.stack.attach(this.#ours.rx, this.#ours.tx, this.#ours.offload);
+    this.stack.attach(this.#ours.rx, way(this.#ours.tx), this.#ours.offload);
     this.#ours.start({ readable() {}, failed() {} });
     this.#theirs.start({ readable() {}, failed() {} });
   }

@@ -1,10 +1,15 @@
-/** A program for tests: a TUN whose process may not use one of the calls of Linux AIO. Sends and reads 100 datagrams and says how it went. */
+/** A program for tests: a TUN whose process may not use one of the calls of Linux AIO or io_uring. Sends a stream, sends and reads 100 datagrams, and says how it went. */
 import { createSocket } from "node:dgram";
 import koffi from "koffi";
 import { openTun } from "../../src/device/tun.js";
+import { plainMemory } from "../../src/wire/wasm-memory.js";
 import { datagram } from "../device/packets.js";
 
-const NUMBERS: Readonly<Record<string, number>> = process.arch === "x64" ? { io_setup: 206, io_submit: 209 } : { io_setup: 0, io_submit: 2 };
+const NUMBERS: Readonly<Record<string, number>> = {
+  ...(process.arch === "x64" ? { io_setup: 206, io_submit: 209 } : { io_setup: 0, io_submit: 2 }),
+  io_uring_setup: 425,
+  io_uring_enter: 426,
+};
 const PR_SET_NO_NEW_PRIVS = 38,
   PR_SET_SECCOMP = 22,
   SECCOMP_MODE_FILTER = 2,
@@ -44,6 +49,15 @@ const arrived = new Promise<void>((resolve) =>
     if (++toKernel === COUNT) resolve();
   }),
 );
+// Nobody listens there: the kernel takes them, and that is all.
+const text = plainMemory(new Uint8Array(1_400));
+for (let i = 0; i < 2 * COUNT; i++) {
+  const packet = datagram({ source: "10.77.0.2", destination: "10.77.0.1", sourcePort: 4000, destinationPort: 9, text: text.bytes });
+  tun.tx.memory.bytes.set(packet.subarray(0, 28), tun.tx.begin());
+  tun.tx.text(text, 0, text.bytes.length);
+  tun.tx.end(28, 0, false);
+}
+tun.tx.submit();
 for (let i = 0; i < COUNT; i++) {
   const packet = datagram({ source: "10.77.0.2", destination: "10.77.0.1", sourcePort: 4000, destinationPort: 4001, text: new Uint8Array(10) });
   tun.tx.memory.bytes.set(packet, tun.tx.begin());
@@ -63,6 +77,7 @@ const read = new Promise<void>((resolve) =>
 );
 for (let i = 0; i < COUNT; i++) socket.send("0123456789", 4000, "10.77.0.2");
 await read;
-console.log(JSON.stringify({ batches: tun.batches, toKernel, fromKernel, txErrors: tun.counters.txErrors, rxErrors: tun.counters.rxErrors }));
+const { txFrames, txErrors, rxErrors } = tun.counters;
+console.log(JSON.stringify({ batches: tun.batches, streams: tun.streams, toKernel, fromKernel, txFrames, txErrors, rxErrors }));
 tun.close();
 socket.close();

@@ -24,6 +24,8 @@ export interface Runtime {
   koffi(): Promise<string>;
   /** TUNGETFEATURES of the TUN driver; undefined if it cannot be asked. */
   tunFeatures(): Promise<number | undefined>;
+  /** Whether the kernel gives a thread that takes writes from shared memory. */
+  ioUring(): Promise<boolean>;
 }
 
 const PLACES: Readonly<Record<Place, string>> = {
@@ -86,6 +88,16 @@ export async function examine(system: System, runtime: Runtime): Promise<Check[]
     else add("offload", "note", "the kernel's TUN has no vnet headers: plain frames only, slower");
   } else add("offload", "note", "not looked at: it takes koffi and an open TUN node");
 
+  if (koffi && (await runtime.ioUring())) add("io_uring", "ok", "the kernel writes the frames of streams on another processor");
+  else if (koffi)
+    add(
+      "io_uring",
+      "note",
+      system.read("/proc/sys/kernel/io_uring_disabled")?.trim() === "2"
+        ? "switched off: streams are sent by one processor, slower"
+        : "refused by a seccomp profile (Docker's own) or before Linux 5.11: streams are sent by one processor, slower",
+    );
+
   const lacking = TOOLS.map((tool) => ({ tool, trouble: toolTrouble(tool, system) }));
   for (const { tool, trouble } of lacking) {
     if (trouble === undefined) add(tool.program, "ok", tool.why);
@@ -126,6 +138,12 @@ const RUNTIME: Runtime = {
     } finally {
       closeSync(fd);
     }
+  },
+  async ioUring() {
+    const { Uring } = await import("../../device/uring.js");
+    const uring = Uring.make(2);
+    uring?.close();
+    return uring !== undefined;
   },
 };
 
