@@ -113,7 +113,9 @@ describeUnless(enterMissing(), "8 MiB to the echo service and back", () => {
         ),
       );
       await echo(ns, 1 << 20);
-      for (const name of ["wire", "stack"]) expect(readFileSync(join(folder, `${name}.pcapng`)).length).toBeGreaterThan(2 << 20);
+      // The last of it is written up to 200 ms later.
+      for (const name of ["wire", "stack"])
+        await expect.poll(() => readFileSync(join(folder, `${name}.pcapng`)).length, { timeout: 60_000, interval: 20 }).toBeGreaterThan(2 << 20);
     },
   );
 });

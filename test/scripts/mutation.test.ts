@@ -88,4 +88,4 @@ test("every rule of proportional rate reduction that is taken out is noticed", (
   );
   expect(run.stderr).toBe("");
   expect(run.stdout).toMatch(/^\n(\d+) of \1 noticed, 100\.0 %/);
-}, 120_000);
+}, 600_000);
