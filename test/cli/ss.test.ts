@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import { type Filter, formatFilter, matches, parseFilter, parseHost } from "../../src/cli/ss/filter.js";
 import { attention, infoText, timerTime } from "../../src/cli/ss/info.js";

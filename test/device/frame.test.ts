@@ -1,5 +1,5 @@
 /** Frames: cutting a super-segment loses nothing, checksums come out right, and no octets whatever make them throw. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import { Frame } from "../../src/device/frame.js";
 import { plainMemory } from "../../src/wire/wasm-memory.js";

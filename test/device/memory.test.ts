@@ -1,5 +1,5 @@
 /** Memory.sum is the Internet checksum's sum, whatever the make of the memory, the start, the length and the octets. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import type { Memory } from "../../src/wire/memory.js";
 import { createMemory, plainMemory } from "../../src/wire/wasm-memory.js";

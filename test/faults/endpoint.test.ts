@@ -1,5 +1,5 @@
 /** Behaviours on a connection made of plain fields: what is said, when, and how it is broken off. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import { FAILINGS, formatBehaviour, parseBehaviour, SERVICES } from "../../src/faults/behaviours.js";
 import { Endpoint, serveBehaviour } from "../../src/faults/endpoint.js";

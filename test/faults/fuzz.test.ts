@@ -1,5 +1,5 @@
 /** Whatever passes, and whatever is wanted of it: faults never throw, keep bounds, and spoil no checksum but on purpose. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { expect, test } from "vitest";
 import { Frame } from "../../src/device/frame.js";
 import { ACTIONS } from "../../src/faults/parse.js";

@@ -1,5 +1,5 @@
 /** The fault language: all spellings mean the same, canonical text reads back, and a wrong word is pointed at. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import { ACTIONS, CONDITIONS, parseFault, parseFaults } from "../../src/faults/parse.js";
 import { CLASSES, formatFault } from "../../src/faults/spec.js";

@@ -1,5 +1,5 @@
 /** RFC 7323 timestamps and window scaling, RFC 5961 protection, RFC 3168 and 8311 ECN, RFC 6191 and 1337 TIME-WAIT. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import { timestampOffset } from "../../src/stack/stateless.js";
 import { active, type Peer, type PeerOptions, tcp } from "../support/peer.js";

@@ -1,5 +1,5 @@
 /** Whatever arrives: nothing throws, nothing grows without bound, and a connection goes on. The static half is test/house. */
-import fc from "fast-check";
+import fc from "../support/property.js";
 import { describe, expect, test } from "vitest";
 import { ACK, SYN } from "../../src/wire/segment.js";
 import { PEER, RawPeer, segment, US } from "../support/raw.js";
