@@ -1,6 +1,6 @@
 /** What is timed: the steps that each frame, each connection and each log line takes. */
-import { writeEvent } from "../../src/observe/lines.js";
-import { LINE_MAX, Octets } from "../../src/observe/octets.js";
+import { lineModule } from "../../src/observe/line-module.js";
+import { LineWriter } from "../../src/observe/line-writer.js";
 import type { Connection } from "../../src/tcp/connection.js";
 import type { ConnectionUser } from "../../src/tcp/user.js";
 import { sumHeader } from "../../src/wire/checksum.js";
@@ -164,11 +164,12 @@ function finding(connections: number): Work {
   };
 }
 
-/** Five lines for each connection, as a short one has them, into the block that the log writes to its file. */
-const LINES = 5,
-  BLOCK = 65_536;
+/** Five lines for each connection, as a short one has them, up to the block that the log hands on. */
+const LINES = 5;
 function logging(): Work {
-  const block = new Octets(BLOCK);
+  const module = lineModule(LineWriter.octets);
+  if (module === undefined) throw new Error("this engine has no WebAssembly with SIMD");
+  const writer = new LineWriter(module, nothing);
   let id = 0;
   return {
     name: `log: ${LINES} transition lines of a connection`,
@@ -177,12 +178,10 @@ function logging(): Work {
         id++;
         const conn = { id, local: `10.77.0.2:${80}`, remote: `10.77.0.1:${id & 0xffff}` };
         for (let i = 0; i < LINES; i++) {
-          if (block.room < LINE_MAX) block.clear();
           const cause = { kind: "segment", flags: "S", seq: (id * 7_919) >>> 0, ack: 0, len: 0, win: 64_240 } as const;
-          writeEvent(
+          writer.add(
             { kind: "transition", conn, from: "LISTEN", to: "SYN-RECEIVED", cause, rule: "9293-3.10.7.2/3", ms: 0.25, sent: "S." },
             1_764_000_000_000 + (id >> 4),
-            block,
           );
         }
       }

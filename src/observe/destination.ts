@@ -4,9 +4,7 @@
  * source: each write measures the whole 16 KiB piece again, and its `flushSync` never ends when the disk is full.
  */
 import { closeSync, openSync, write as writeFd, writeSync } from "node:fs";
-import type { TcpEvent } from "../tcp/events.js";
-import { writeEvent } from "./lines.js";
-import { LINE_MAX, Octets } from "./octets.js";
+import { Octets } from "./octets.js";
 
 export interface DestinationOptions {
   /** Octets that may wait; lines beyond are lost and counted. */
@@ -64,26 +62,26 @@ export class Destination {
 
   #write(line: string, limit: number): void {
     const octets = Buffer.byteLength(line),
-      piece = this.#room(octets, limit);
+      piece = this.#room(octets, limit, 1);
     if (piece === undefined) return;
     piece.utf8(line);
     piece.lines++;
     this.#wrote(octets);
   }
 
-  /** The event as a line of JSON. */
-  writeEvent(event: TcpEvent, time: number): void {
-    const piece = this.#room(LINE_MAX, this.#limit);
+  /** @param octets whole lines, copied */
+  writeLines(octets: Uint8Array, lines: number): void {
+    const piece = this.#room(octets.length, this.#limit, lines);
     if (piece === undefined) return;
-    const before = piece.at;
-    writeEvent(event, time, piece);
-    this.#wrote(piece.at - before);
+    piece.octets(octets);
+    piece.lines += lines;
+    this.#wrote(octets.length);
   }
 
-  /** The piece to write up to `octets` into, or undefined when they are too many and the line is lost. */
-  #room(octets: number, limit: number): Octets | undefined {
+  /** The piece to write up to `octets` into, or undefined when they are too many and the lines are lost. */
+  #room(octets: number, limit: number, lines: number): Octets | undefined {
     if (this.#closed || this.#waiting + Math.min(octets, this.#limit >> 3) > limit) {
-      this.lostLines++;
+      this.lostLines += lines;
       return undefined;
     }
     if (this.#open.room < octets) {

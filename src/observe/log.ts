@@ -3,6 +3,8 @@ import { type Logger, pino } from "pino";
 import { bitOf, type EventKind, type Observer, type TcpEvent } from "../tcp/events.js";
 import { Destination } from "./destination.js";
 import { kindsAt, type Level } from "./levels.js";
+import { lineModule } from "./line-module.js";
+import { LineWriter } from "./line-writer.js";
 import { eventLine } from "./lines.js";
 import { prettifier } from "./pretty.js";
 
@@ -37,6 +39,8 @@ export class Log implements Observer {
   readonly logger: Logger;
   readonly #destination: Destination;
   readonly #prettify: ((line: string) => string) | undefined;
+  /** Of JSON; undefined where all lines are made the plain way. */
+  readonly #writer: LineWriter | undefined;
   readonly #clock: () => number;
   #level: Level;
   /** Bits of the kinds that the level shows. */
@@ -60,6 +64,8 @@ export class Log implements Observer {
     this.#destination = destination;
     const prettify = options.format === "pretty" ? prettifier(options.colour ?? false) : undefined;
     this.#prettify = prettify;
+    const module = prettify === undefined ? lineModule(LineWriter.octets) : undefined;
+    this.#writer = module && new LineWriter(module, (octets, lines) => destination.writeLines(octets, lines));
     const write = (line: string): void => destination.write(prettify === undefined ? line : prettify(line));
     destination.lostLine = (lines) => {
       const line = `{"level":40,"time":${this.#clock()},"event":"log-lost","lines":${lines},"msg":"log lines lost: they could not be written"}\n`;
@@ -105,6 +111,7 @@ export class Log implements Observer {
       this.#write(this.#events[i] as TcpEvent, this.#turnTime);
       this.#events[i] = undefined;
     }
+    this.#writer?.handOver();
   }
 
   /** A stranger's SYN to a closed port costs him one packet: it must not cost us a line each. */
@@ -121,14 +128,23 @@ export class Log implements Observer {
 
   #put(event: TcpEvent): void {
     this.#lines++;
-    if (!this.#defers) return this.#write(event, this.#clock());
+    if (!this.#defers) {
+      this.#write(event, this.#clock());
+      this.#writer?.handOver();
+      return;
+    }
     if (this.#waiting === WAITING) this.settle();
     if (this.#turnTime === 0) this.#turnTime = this.#clock();
     this.#events[this.#waiting++] = event;
   }
   #write(event: TcpEvent, time: number): void {
-    if (this.#prettify === undefined) this.#destination.writeEvent(event, time);
-    else this.#destination.write(this.#prettify(eventLine(event, time)));
+    const writer = this.#writer;
+    if (writer !== undefined) {
+      if (writer.add(event, time)) return;
+      writer.handOver();
+    }
+    const line = eventLine(event, time);
+    this.#destination.write(this.#prettify === undefined ? line : this.#prettify(line));
   }
 
   /** A line of the daemon that is written whatever the level is. */

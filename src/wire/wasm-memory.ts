@@ -6,16 +6,7 @@
  * all. Connections take parts of a slab.
  */
 import type { Memory } from "./memory.js";
-
-/** The part of WebAssembly that this file needs. The language's library has no types for it without the DOM's. */
-interface Wasm {
-  Memory: new (descriptor: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { readonly exports: { readonly sum: (from: number, to: number) => number } };
-}
-const wasm = (globalThis as unknown as { readonly WebAssembly?: Wasm }).WebAssembly;
-
-const PAGE = 65_536;
+import { get, I32, I64, i32, i64, oneFunction, PAGE, set, tee, unsigned, V128, v128, type Wasm, wasm } from "./wasm-binary.js";
 
 /**
  * A zeroed block that never moves and never grows.
@@ -28,7 +19,7 @@ export function createMemory(octets: number, simd = true): Memory {
   const pages = Math.max(1, Math.ceil(octets / PAGE));
   const memory = new wasm.Memory({ initial: pages, maximum: pages });
   let sum: ((from: number, to: number) => number) | undefined;
-  if (simd && (compiled ??= compile(wasm)) !== null) sum = new wasm.Instance(compiled, { glass: { memory } }).exports.sum;
+  if (simd && (compiled ??= compile(wasm)) !== null) sum = new wasm.Instance(compiled, { glass: { memory } }).exports.run;
   return new Block(new Uint8Array(memory.buffer, 0, octets), sum);
 }
 
@@ -113,7 +104,7 @@ function compile(engine: Wasm): object | null {
 }
 
 /**
- * The module, in the binary format of WebAssembly, for
+ * The module for
  *
  *     sum(from, to): native-order sum of the 16-bit words in [from, to), a multiple of 64 octets, as an i64 folded to i32
  *
@@ -121,30 +112,12 @@ function compile(engine: Wasm): object | null {
  * by at most 2 * 2 * 0xffff a turn and holds 16,384 turns, 1 MiB. Longer runs are summed in laps of that.
  */
 function assemble(): Uint8Array {
-  const unsigned = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...unsigned(n >>> 7)]);
-  const signed = (n: number): number[] => {
-    const low = n & 127,
-      rest = n >> 7;
-    return (rest === 0 && (low & 64) === 0) || (rest === -1 && (low & 64) !== 0) ? [low] : [low | 128, ...signed(rest)];
-  };
-  const section = (id: number, body: readonly number[]): number[] => [id, ...unsigned(body.length), ...body];
-  const name = (text: string): number[] => [text.length, ...Array.from(text, (c) => c.charCodeAt(0))];
-
-  const I32 = 0x7f,
-    I64 = 0x7e,
-    V128 = 0x7b;
   const FROM = 0,
     TO = 1,
     LAP = 2,
     TOTAL = 3,
     EVEN = 4,
     ODD = 5;
-  const get = (local: number): number[] => [0x20, local],
-    set = (local: number): number[] => [0x21, local],
-    tee = (local: number): number[] => [0x22, local];
-  const i32 = (n: number): number[] => [0x41, ...signed(n)],
-    i64 = (n: number): number[] => [0x42, ...signed(n)];
-  const v128 = (op: number, ...more: number[]): number[] => [0xfd, ...unsigned(op), ...more];
   const load = (ahead: number): number[] => [...get(FROM), ...v128(0, 0, ...unsigned(ahead))];
   const pairs = v128(0x7f),
     addLanes = v128(0xae),
@@ -213,22 +186,13 @@ function assemble(): Uint8Array {
     0x88,
     0x7c,
     0xa7, // fold once: fits 32 bits
-    0x0b,
   ];
-  const code = [3, 1, I32, 1, I64, 2, V128, ...body];
-  return new Uint8Array([
-    0,
-    0x61,
-    0x73,
-    0x6d,
-    1,
-    0,
-    0,
-    0,
-    ...section(1, [1, 0x60, 2, I32, I32, 1, I32]),
-    ...section(2, [1, ...name("glass"), ...name("memory"), 2, 0, 1]),
-    ...section(3, [1, 0]),
-    ...section(7, [1, ...name("sum"), 0, 0]),
-    ...section(10, [1, ...unsigned(code.length), ...code]),
-  ]);
+  return oneFunction(
+    [
+      [1, I32],
+      [1, I64],
+      [2, V128],
+    ],
+    body,
+  );
 }

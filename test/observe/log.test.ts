@@ -2,13 +2,11 @@ import { execFileSync } from "node:child_process";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Cause, TcpEvent } from "../../src/tcp/events.js";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Destination } from "../../src/observe/destination.js";
 import { EVENT_KINDS } from "../../src/observe/levels.js";
-import { eventLine, millis, writeEvent } from "../../src/observe/lines.js";
+import { eventLine, millis } from "../../src/observe/lines.js";
 import { Log } from "../../src/observe/log.js";
-import { Octets } from "../../src/observe/octets.js";
 import { everyKind, synArrived } from "./events.js";
 
 let dir: string;
@@ -40,29 +38,6 @@ describe("an event as a line", () => {
       expect(Object.keys(parsed).at(-1)).toBe("msg");
       expect(parsed["msg"]).not.toBe("");
     }
-  });
-
-  test("as octets it is the UTF-8 form of the same line", () => {
-    const octetsOf = (e: TcpEvent, time = 7): string => {
-      const into = new Octets(4_096);
-      writeEvent(e, time, into);
-      return into.bytes.toString("utf8", 0, into.at);
-    };
-    for (const e of everyKind) expect(octetsOf(e)).toBe(eventLine(e, 7));
-    // The head of a line is kept from one millisecond to the next, and only its digits change.
-    for (const time of [7, 1e12, 1e12 + 1, 1_999_999_999_999, 2e12, 1e13, 2e12 + 0.5, 1_764_000_000_123, 8, 1_764_000_000_123])
-      expect(octetsOf(synArrived(), time)).toBe(eventLine(synArrived(), time));
-    const causes: Cause[] = [
-      { kind: "call", call: "CLOSE" },
-      { kind: "timer", timer: "timeWait" },
-      { kind: "icmp", type: 3, code: 1 },
-      { kind: "segment", flags: "P.", seq: 4_294_967_295, ack: 1, len: 1_448, win: 0 },
-    ];
-    for (const cause of causes)
-      for (const ms of [0, 0.5, 12.345, 99.9, 1_000.02, 59_999.999, 7e9]) {
-        const e: TcpEvent = { ...synArrived(), cause, ms } as TcpEvent;
-        expect(octetsOf(e)).toBe(eventLine(e, 7));
-      }
   });
 });
 
@@ -114,6 +89,35 @@ describe("the log", () => {
     expect(log.counters).toMatchObject({ lines: everyKind.length * 2, lostLines: 0, errors: 0 });
   });
 
+  test("where the engine makes no code at run time the lines are the same", async () => {
+    const written = async (name: string, LogOf: typeof Log): Promise<string> => {
+      const log = new LogOf({ level: "trace", format: "json", to: join(dir, name), clock: () => 1_764_000_000_000 });
+      for (const e of everyKind) log.event(e);
+      await log.flush();
+      return readFileSync(join(dir, name), "utf8");
+    };
+    vi.resetModules();
+    const lineModule = vi.fn(() => undefined);
+    vi.doMock("../../src/observe/line-module.js", async (original) => ({ ...(await original<object>()), lineModule }));
+    try {
+      const without = await import("../../src/observe/log.js");
+      expect(await written("without", without.Log)).toBe(await written("with", Log));
+      expect(lineModule).toHaveBeenCalledOnce();
+    } finally {
+      vi.doUnmock("../../src/observe/line-module.js");
+      vi.resetModules();
+    }
+  });
+
+  test("lines that do not fit what may wait are lost and counted one by one, also when they come together", () => {
+    const d = new Destination(join(dir, "log"), { limit: 100 });
+    d.writeLines(Buffer.from("one\ntwo\n"), 2);
+    d.writeLines(Buffer.from(`${"x".repeat(45)}\n`.repeat(2)), 2);
+    expect(d.lostLines).toBe(0);
+    d.writeLines(Buffer.from("one\ntwo\nthree\n"), 3);
+    expect(d.lostLines).toBe(3);
+  });
+
   test("within a turn events wait for its end and have its time; a line of the daemon comes after those before it", async () => {
     const path = join(dir, "log");
     let now = 10;
@@ -130,6 +134,12 @@ describe("the log", () => {
     const lines = linesOf(path).map((l) => JSON.parse(l) as { event: string; time: number });
     expect(lines.map((l) => l.event)).toEqual([everyKind[0]!.kind, "between", everyKind[1]!.kind, everyKind[2]!.kind]);
     expect(lines.filter((l) => l.event !== "between").map((l) => l.time)).toEqual([10, 10, 30]);
+    log.turnBegins();
+    log.event(everyKind[0]!);
+    expect(log.counters.lines).toBe(5);
+    log.turnEnds();
+    await log.flush();
+    expect(linesOf(path)).toHaveLength(5);
   });
 
   test("however long a turn is, no event is lost and what waits is bounded; one that ends the process writes what waits", () => {
