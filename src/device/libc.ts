@@ -60,7 +60,8 @@ export const EPERM = 1,
   EEXIST = 17,
   ENODEV = 19,
   EINVAL = 22,
-  EBADFD = 77;
+  EBADFD = 77,
+  EOPNOTSUPP = 95;
 
 let loaded: Libc | undefined;
 

@@ -10,11 +10,11 @@ import { HEADER_SLOT, type TxRing } from "../wire/frames.js";
 import type { Memory } from "../wire/memory.js";
 import { createMemory } from "../wire/wasm-memory.js";
 import { type Aio, IOCB_BUFFER, IOCB_CMD_PWRITEV, IOCB_COUNT, IOCB_DATA, IOCB_FD, IOCB_OPCODE, IOCB_WORDS } from "./aio.js";
-import { EAGAIN, EBADF, EBADFD, EINTR, type Libc, libc } from "./libc.js";
+import { EAGAIN, EBADF, EBADFD, EINTR, EOPNOTSUPP, type Libc, libc } from "./libc.js";
 import { putAddress, type TunLine, words } from "./tun-line.js";
 import { VNET_HEADER } from "./tun-open.js";
 import { checkEnd, checkPiece, MAX_PIECES } from "./tx-queue.js";
-import { OP_WRITEV, SQE_ADDRESS, SQE_DATA, SQE_FD, SQE_LENGTH, SQE_OPCODE, SQE_WORDS, Uring } from "./uring.js";
+import { OP_WRITEV, RWF_NOWAIT, SQE_ADDRESS, SQE_DATA, SQE_FD, SQE_LENGTH, SQE_OPCODE, SQE_RW_FLAGS, SQE_WORDS, Uring } from "./uring.js";
 
 /** struct virtio_net_hdr: the checksum is to be completed, and what it calls TCP super-segments. */
 const NEEDS_CSUM = 1,
@@ -195,6 +195,7 @@ export class TunTx implements TxRing {
       uring.sqes[sqe + SQE_OPCODE] = OP_WRITEV;
       uring.sqes[sqe + SQE_FD] = this.#line.fd;
       putAddress(uring.sqes, sqe + SQE_ADDRESS, this.#iovecsAt + i * FRAME_WORDS * 4);
+      uring.sqes[sqe + SQE_RW_FLAGS] = RWF_NOWAIT;
       uring.sqes[sqe + SQE_DATA] = i;
     }
     return uring;
@@ -213,7 +214,7 @@ export class TunTx implements TxRing {
     let refused = false;
     for (let count = uring.reap(results); count > 0; count--) {
       const i = slot(this.#done++);
-      if (results[i] === -EAGAIN) {
+      if (results[i] === -EAGAIN || results[i] === -EOPNOTSUPP) {
         refused = true;
         this.#writeOne(i);
       } else this.#sent(i, results[i] as number);

@@ -38,12 +38,15 @@ const PARAMS_WORDS = 30,
   CQES = 25;
 
 export const OP_WRITEV = 2;
-/** struct io_uring_sqe, in 32-bit words: opcode 0 (8 bit), descriptor 1, address 4, length 6, data 8. */
+/** A request that would have to wait fails with EAGAIN; without this it waits, and later ones overtake it. */
+export const RWF_NOWAIT = 8;
+/** struct io_uring_sqe, in 32-bit words: opcode 0 (8 bit), descriptor 1, address 4, length 6, flags of read and write 7, data 8. */
 export const SQE_WORDS = 16,
   SQE_OPCODE = 0,
   SQE_FD = 1,
   SQE_ADDRESS = 4,
   SQE_LENGTH = 6,
+  SQE_RW_FLAGS = 7,
   SQE_DATA = 8;
 /** struct io_uring_cqe: data 0, result 2. */
 const CQE_WORDS = 4,
