@@ -1,10 +1,10 @@
 /** Counts what only events tell: transitions, and how connections ended. Drops and segments are counted by the core itself. */
 import { bitOf, type ClosedBy, type EventKind, type Observer, type TcpEvent } from "../tcp/events.js";
-import { type State, STATES } from "../tcp/state.js";
+import { placeOf, type State, STATES } from "../tcp/state.js";
 
 const COUNTED = bitOf("transition") | bitOf("closed") | bitOf("flood") | bitOf("limit") | bitOf("fault");
 
-const edge = (from: State, to: State): number => STATES.indexOf(from) * STATES.length + STATES.indexOf(to);
+const edge = (from: State, to: State): number => placeOf(from) * STATES.length + placeOf(to);
 
 export class Tally implements Observer {
   /** A row for each old state. */

@@ -30,6 +30,38 @@ export const EDGES: Readonly<Record<State, readonly State[]>> = {
   "TIME-WAIT": ["CLOSED"],
 };
 
+/** Place of a state in STATES. A switch: to compare names costs less than to look one up. */
+export function placeOf(s: State): number {
+  switch (s) {
+    case "CLOSED":
+      return 0;
+    case "LISTEN":
+      return 1;
+    case "SYN-SENT":
+      return 2;
+    case "SYN-RECEIVED":
+      return 3;
+    case "ESTABLISHED":
+      return 4;
+    case "FIN-WAIT-1":
+      return 5;
+    case "FIN-WAIT-2":
+      return 6;
+    case "CLOSE-WAIT":
+      return 7;
+    case "CLOSING":
+      return 8;
+    case "LAST-ACK":
+      return 9;
+    case "TIME-WAIT":
+      return 10;
+  }
+}
+
+/** EDGES for the machine: a row for each state, a bit for each that it leads to. */
+const ROWS = Int32Array.from(STATES, (from) => EDGES[from].reduce((row, to) => row | (1 << placeOf(to)), 0));
+export const isEdge = (from: State, to: State): boolean => (((ROWS[placeOf(from)] as number) >> placeOf(to)) & 1) === 1;
+
 /** ESTABLISHED and later: both SYNs are acknowledged (RFC 9293 §3.5). */
 export const isSynchronized = (s: State): boolean => s !== "CLOSED" && s !== "LISTEN" && s !== "SYN-SENT" && s !== "SYN-RECEIVED";
 

@@ -14,7 +14,7 @@ import type { RuleId } from "./rules.js";
 import { Scoreboard } from "./scoreboard.js";
 import { SendQueue } from "./send-queue.js";
 import { add, diff, seq, type Seq } from "./seq.js";
-import { EDGES, type State } from "./state.js";
+import { isEdge, type State } from "./state.js";
 import { after, type Millis } from "./time.js";
 import { TimerTable } from "./timers.js";
 import { Wake } from "./wake.js";
@@ -305,7 +305,7 @@ export class Tcb implements Window {
   /** The only way from state to state; takes listed edges only. `sent`: flags of what goes out in the same step. */
   setState(to: State, rule: RuleId, now: Millis, sent = ""): void {
     const from = this.state;
-    if (!EDGES[from].includes(to)) throw new Error(`no edge ${from} to ${to} (rule ${rule})`);
+    if (!isEdge(from, to)) throw new Error(`no edge ${from} to ${to} (rule ${rule})`);
     this.env.hit(rule);
     if (this.env.wants("transition")) {
       this.env.emit({ kind: "transition", conn: this.who(), from, to, cause: this.env.cause(), rule, ms: Math.max(0, now - this.stateSince), sent });
