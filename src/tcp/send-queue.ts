@@ -9,7 +9,7 @@
 import type { TxRing } from "../wire/frames.js";
 import type { Memory } from "../wire/memory.js";
 import { PAGE, type PagePool } from "./pages.js";
-import { add, diff, seq, type Seq } from "./seq.js";
+import { add, diff, gt, leq, seq, type Seq } from "./seq.js";
 
 /** Shared chunks shorter than this are copied, so that a frame never needs more pieces than a device gathers. */
 const SHARE_MIN = 4_096;
@@ -20,8 +20,8 @@ class Chunk {
   memory: Memory;
   offset: number;
   length = 0;
-  /** Position of the first octet, counted from when the queue was last empty. */
-  start = 0;
+  /** Sequence number of the first octet. */
+  start: Seq = seq(0);
   /** Page of the pool, or -1 for memory of the user's. */
   page: number;
   constructor(memory: Memory, offset: number, page: number) {
@@ -40,8 +40,6 @@ export class SendQueue {
   #chunks: Chunk[] = [];
   /** Chunks before this index are acknowledged; the array is compacted now and then. */
   #first = 0;
-  /** Position of `base`, and of the end. Plain numbers: exact to 2^53 octets. */
-  #head = 0;
   /** Pages of the pool that this holds. */
   #held = 0;
 
@@ -91,10 +89,9 @@ export class SendQueue {
     if (n <= 0) return;
     this.base = una;
     this.length -= n;
-    this.#head += n;
     for (;;) {
       const chunk = this.#chunks[this.#first];
-      if (chunk === undefined || chunk.start + chunk.length > this.#head) break;
+      if (chunk === undefined || gt(add(chunk.start, chunk.length), una)) break;
       this.#release(chunk);
       this.#first++;
     }
@@ -107,8 +104,8 @@ export class SendQueue {
 
   /** How many of `length` octets from `from` one frame can gather. */
   reach(from: Seq, length: number): number {
-    let i = this.#find(this.#head + diff(this.base, from));
-    let skip = this.#head + diff(this.base, from) - (this.#chunks[i]?.start ?? 0);
+    let i = this.#find(from);
+    let skip = diff(this.#chunks[i]?.start ?? from, from);
     let n = 0;
     for (let pieces = 0; pieces < PIECES && n < length; pieces++, i++) {
       const chunk = this.#chunks[i];
@@ -121,9 +118,8 @@ export class SendQueue {
 
   /** Adds `length` octets from `from` to the frame that is open in `tx`. @returns their checksum sum if `withSum`, else 0 */
   gather(tx: TxRing, from: Seq, length: number, withSum: boolean): number {
-    const position = this.#head + diff(this.base, from);
-    let i = this.#find(position);
-    let skip = position - (this.#chunks[i] as Chunk).start;
+    let i = this.#find(from);
+    let skip = diff((this.#chunks[i] as Chunk).start, from);
     let sum = 0,
       odd = false;
     while (length > 0) {
@@ -159,7 +155,7 @@ export class SendQueue {
     this.#pool.give(chunk.page);
   }
   #push(chunk: Chunk): void {
-    chunk.start = this.#head + this.length;
+    chunk.start = this.end;
     this.#chunks.push(chunk);
   }
   /** A page of ours with room at the end of the queue. */
@@ -173,13 +169,13 @@ export class SendQueue {
     this.#push(chunk);
     return chunk;
   }
-  /** Index of the chunk that holds a position; sending goes forward, so the last ones are looked at first. */
-  #find(position: number): number {
+  /** Index of the chunk that holds an octet; sending goes forward, so the last ones are looked at first. */
+  #find(at: Seq): number {
     let low = this.#first,
       high = this.#chunks.length - 1;
     while (low < high) {
       const mid = (low + high + 1) >> 1;
-      if ((this.#chunks[mid] as Chunk).start <= position) low = mid;
+      if (leq((this.#chunks[mid] as Chunk).start, at)) low = mid;
       else high = mid - 1;
     }
     return low;
