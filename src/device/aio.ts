@@ -1,14 +1,13 @@
 /**
- * Linux AIO as a way to make many system calls in one: on a descriptor that does not block, `io_submit` runs each read
- * or write at once and in order, and all results are there when it returns. No thread, no signal, nothing pending.
+ * Linux AIO as a way to make many system calls in one: on a descriptor that does not block, `io_submit` runs each write at
+ * once and in order, and all results are there when it returns. No thread, no signal, nothing pending.
  */
 import { type Libc, libc } from "./libc.js";
 
 /** From asm/unistd_64.h of x86-64; every newer port has the generic table. */
 const [IO_SETUP, IO_DESTROY, IO_SUBMIT] = process.arch === "x64" ? ([206, 207, 209] as const) : ([0, 1, 2] as const);
 
-export const IOCB_CMD_PREAD = 0,
-  IOCB_CMD_PWRITEV = 8;
+export const IOCB_CMD_PWRITEV = 8;
 
 /** struct iocb, in 32-bit words: data 0, opcode 4 (16 bit), descriptor 5, buffer 6, count 8. */
 export const IOCB_WORDS = 16,

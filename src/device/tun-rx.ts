@@ -2,10 +2,10 @@
 import type { RxRing } from "../wire/frames.js";
 import type { Memory } from "../wire/memory.js";
 import { createMemory } from "../wire/wasm-memory.js";
-import { type Aio, IOCB_BUFFER, IOCB_CMD_PREAD, IOCB_COUNT, IOCB_DATA, IOCB_FD, IOCB_OPCODE, IOCB_WORDS } from "./aio.js";
 import { EAGAIN, EBADF, EBADFD, EINTR, type Libc, libc } from "./libc.js";
-import { putAddress, type TunLine, words } from "./tun-line.js";
+import { putAddress, type TunLine } from "./tun-line.js";
 import { VNET_HEADER } from "./tun-open.js";
+import { OP_READ, RWF_NOWAIT, SQE_ADDRESS, SQE_DATA, SQE_FD, SQE_LENGTH, SQE_OPCODE, SQE_RW_FLAGS, SQE_WORDS, Uring } from "./uring.js";
 
 /** struct virtio_net_hdr: which of its flags vouch for the checksum. */
 const NEEDS_CSUM = 1,
@@ -19,6 +19,7 @@ const OFFLOAD_BATCH = 64,
 /** Octets of the block that super-segments are read into: it should stay in the processor's cache. */
 const OFFLOAD_SLAB = 512 * 1024;
 
+const largestPower = (n: number): number => 2 ** Math.floor(Math.log2(n));
 const up64 = (n: number): number => (n + 63) & ~63;
 
 export class TunRx implements RxRing {
@@ -33,12 +34,14 @@ export class TunRx implements RxRing {
   /** Octets that one read may fill. */
   readonly #room: number;
   readonly #base: number;
+  /** Reads that one system call may make. */
+  readonly #slots: number;
   readonly #results: Int32Array;
-  readonly #iocbs: Uint32Array;
-  readonly #pointers: Uint32Array;
-  readonly #pointersAt: number;
-  #aio: boolean;
-  /** Reads of the next submit. */
+  /** Made for the first batch. Null where there is none: with offload, on request, or where the kernel refuses. */
+  #uring: Uring | null | undefined;
+  /** Requests since the start. */
+  #asked = 0;
+  /** Reads of the next batch. */
   #guess = 1;
 
   constructor(line: TunLine, mtu: number) {
@@ -54,27 +57,29 @@ export class TunRx implements RxRing {
     this.length = new Int32Array(batch);
     this.trusted = new Uint8Array(batch);
     this.gsoSize = new Uint16Array(batch);
-    this.#aio = !line.vnet && line.aio !== undefined;
-    const slots = this.#aio ? Math.min(batch, Math.floor(this.memory.bytes.length / this.#room)) : 0;
-    this.#results = new Int32Array(slots);
-    this.#iocbs = words(slots * IOCB_WORDS);
-    this.#pointers = words(slots * 2);
-    this.#pointersAt = c.address(this.#pointers);
-    const iocbsAt = c.address(this.#iocbs);
-    for (let i = 0; i < slots; i++) {
-      const iocb = i * IOCB_WORDS;
-      this.#iocbs[iocb + IOCB_DATA] = i;
-      this.#iocbs[iocb + IOCB_OPCODE] = IOCB_CMD_PREAD;
-      this.#iocbs[iocb + IOCB_FD] = line.fd;
-      putAddress(this.#iocbs, iocb + IOCB_BUFFER, this.#base + i * this.#room);
-      this.#iocbs[iocb + IOCB_COUNT] = this.#room;
-      putAddress(this.#pointers, i * 2, iocbsAt + iocb * 4);
+    if (line.vnet || line.aio === undefined) this.#uring = null;
+    this.#slots = largestPower(Math.min(batch, Math.floor(this.memory.bytes.length / this.#room)));
+    this.#results = new Int32Array(this.#slots);
+  }
+
+  #openUring(): Uring | null {
+    const uring = Uring.make(this.#slots, false);
+    if (uring === undefined) return null;
+    for (let i = 0; i < this.#slots; i++) {
+      const sqe = i * SQE_WORDS;
+      uring.sqes[sqe + SQE_OPCODE] = OP_READ;
+      uring.sqes[sqe + SQE_FD] = this.#line.fd;
+      putAddress(uring.sqes, sqe + SQE_ADDRESS, this.#base + i * this.#room);
+      uring.sqes[sqe + SQE_LENGTH] = this.#room;
+      uring.sqes[sqe + SQE_RW_FLAGS] = RWF_NOWAIT;
+      uring.sqes[sqe + SQE_DATA] = i;
     }
+    return uring;
   }
 
   read(): number {
     if (!this.#line.live) return 0;
-    return this.#aio && this.#guess > 1 ? this.#readMany() : this.#readEach();
+    return this.#guess > 1 ? this.#readMany() : this.#readEach();
   }
 
   /** One system call a frame, packed one behind the other. */
@@ -96,31 +101,40 @@ export class TunRx implements RxRing {
       if (this.#accept(frames, at, length)) frames++;
       at = up64(at + length);
     }
-    if (this.#aio && frames > 1) this.#guess = Math.min(this.#results.length, frames);
+    if (this.#uring !== null && frames > 1) this.#guess = Math.min(this.#slots, frames);
     return frames;
   }
 
   /** Many reads in one system call, as many as the last batch makes probable. */
   #readMany(): number {
-    const aio = this.#line.aio as Aio,
+    if (this.#uring === undefined) this.#uring = this.#openUring();
+    const uring = this.#uring,
       asked = this.#guess,
-      results = this.#results,
-      room = this.#room;
-    results.fill(-EAGAIN, 0, asked);
-    const run = aio.submit(this.#pointersAt, asked, results);
-    if (run <= 0) {
-      this.#aio = false;
-      return this.#readEach();
-    }
+      first = this.#asked,
+      results = this.#results;
+    const run = uring === null ? 0 : Math.max(0, uring.run(first + asked, asked));
+    uring?.reap(results);
+    this.#asked += asked;
     let frames = 0;
-    for (let i = 0; i < run; i++) {
-      const length = results[i] as number;
+    for (let n = first; n < first + run; n++) {
+      const i = n & (this.#slots - 1),
+        length = results[i] as number;
       if (length > 0) {
-        if (this.#accept(frames, i * room, length)) frames++;
+        if (this.#accept(frames, i * this.#room, length)) frames++;
       } else if (length !== -EAGAIN && length !== 0) this.#failed(-length);
     }
-    this.#guess = frames === asked ? Math.min(results.length, asked * 2) : frames < 3 ? 1 : frames + 1;
-    return frames;
+    if (run === asked) this.#guess = frames === asked ? Math.min(this.#slots, asked * 2) : frames < 3 ? 1 : frames + 1;
+    else {
+      this.close();
+      this.#guess = 1;
+    }
+    return run === 0 ? this.#readEach() : frames;
+  }
+
+  /** Each read has a system call of its own from here on. */
+  close(): void {
+    this.#uring?.close();
+    this.#uring = null;
   }
 
   #accept(slot: number, at: number, length: number): boolean {

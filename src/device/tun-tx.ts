@@ -188,7 +188,7 @@ export class TunTx implements TxRing {
   }
 
   #openUring(): Uring | null {
-    const uring = Uring.make(TX_FRAMES);
+    const uring = Uring.make(TX_FRAMES, true);
     if (uring === undefined) return null;
     for (let i = 0; i < TX_FRAMES; i++) {
       const sqe = i * SQE_WORDS;

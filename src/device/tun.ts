@@ -203,6 +203,7 @@ export class TunDevice implements Device {
     if (this.#closed) return;
     this.#closed = true;
     this.tx.close();
+    this.rx.close();
     this.#line.live = false;
     if (this.#spin !== undefined) clearImmediate(this.#spin);
     // libuv must let go of the descriptor before its number can be given to another file.

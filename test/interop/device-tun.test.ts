@@ -242,7 +242,7 @@ describeUnless(why, "a stream's frames", () => {
   const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
   /** Whether this kernel lets us have a thread. */
   const threads = (): boolean => {
-    const uring = Uring.make(2);
+    const uring = Uring.make(2, true);
     uring?.close();
     return uring !== undefined;
   };

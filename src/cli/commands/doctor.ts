@@ -141,7 +141,7 @@ const RUNTIME: Runtime = {
   },
   async ioUring() {
     const { Uring } = await import("../../device/uring.js");
-    const uring = Uring.make(2);
+    const uring = Uring.make(2, true);
     uring?.close();
     return uring !== undefined;
   },
