@@ -6,6 +6,7 @@
  *      done            asked             made           done + TX_FRAMES
  *       |  io_uring's    |  since then     |  free            |
  */
+import { availableParallelism } from "node:os";
 import { HEADER_SLOT, type TxRing } from "../wire/frames.js";
 import type { Memory } from "../wire/memory.js";
 import { createMemory } from "../wire/wasm-memory.js";
@@ -61,7 +62,7 @@ export class TunTx implements TxRing {
   #lastMemory: Memory | undefined;
   #lastAddress = 0;
   #aio: boolean;
-  /** Made for the first stream. Null where the kernel refuses. */
+  /** Made for the first stream. Null where the kernel refuses, or there is no second processor. */
   #uring: Uring | null | undefined;
   /** Frames since the start: those whose slots are free again, those that io_uring has been given, those that were made. */
   #done = 0;
@@ -188,6 +189,8 @@ export class TunTx implements TxRing {
   }
 
   #openUring(): Uring | null {
+    // On one processor the thread would look for more in our own time.
+    if (availableParallelism() < 2) return null;
     const uring = Uring.make(TX_FRAMES, true);
     if (uring === undefined) return null;
     for (let i = 0; i < TX_FRAMES; i++) {

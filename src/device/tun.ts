@@ -83,7 +83,7 @@ function configure(name: string, options: TunOptions, host: Cidr | undefined, ro
 }
 
 /**
- * A TUN by way of koffi. Wake-ups come from libuv's own poll; no thread is used and closing takes effect at once.
+ * A TUN by way of koffi. Wake-ups come from libuv's own poll, without a thread of the pool, and closing takes effect at once.
  *
  * With `spinUs` the device keeps looking after each batch, so that the next frame does not wait for a sleeping processor:
  * it looks for up to `spinUs`, and whenever something comes it goes once around the event loop (promises, timers and

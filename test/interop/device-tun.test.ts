@@ -1,6 +1,7 @@
 /** The TUN against the kernel, in namespaces of its own: the contract with offload, without, and without batching; failure, configuration, errors. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DeviceError } from "../../src/device/errors.js";
@@ -240,8 +241,9 @@ describeUnless(why, "a stream's frames", () => {
     return { ports, whole };
   }
   const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
-  /** Whether this kernel lets us have a thread. */
+  /** Whether this machine lets us have a thread. */
   const threads = (): boolean => {
+    if (availableParallelism() < 2) return false;
     const uring = Uring.make(2, true);
     uring?.close();
     return uring !== undefined;
