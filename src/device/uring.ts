@@ -132,7 +132,7 @@ export class Uring {
    */
   run(end: number, count: number): number {
     Atomics.store(this.#ring, this.#sqTail, end | 0);
-    return this.#enter(count, 0, 0);
+    return this.#enter(count, count, ENTER_GETEVENTS);
   }
 
   /** The thread may take the requests before the one numbered `end`. */
