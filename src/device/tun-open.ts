@@ -22,6 +22,8 @@ const TUN_F_CSUM = 1,
 
 /** struct virtio_net_hdr_mrg_rxbuf: with its 12 octets instead of 10 the IP header is 4-byte aligned. */
 export const VNET_HEADER = 12;
+/** Its flags: the checksum is still to be completed. */
+export const VNET_NEEDS_CSUM = 1;
 
 const NODE = "/dev/net/tun";
 

@@ -4,12 +4,11 @@ import type { Memory } from "../wire/memory.js";
 import { createMemory } from "../wire/wasm-memory.js";
 import { EAGAIN, EBADF, EBADFD, EINTR, type Libc, libc } from "./libc.js";
 import { putAddress, type TunLine } from "./tun-line.js";
-import { VNET_HEADER } from "./tun-open.js";
+import { VNET_HEADER, VNET_NEEDS_CSUM } from "./tun-open.js";
 import { OP_READ, RWF_NOWAIT, SQE_ADDRESS, SQE_DATA, SQE_FD, SQE_LENGTH, SQE_OPCODE, SQE_RW_FLAGS, SQE_WORDS, Uring } from "./uring.js";
 
-/** struct virtio_net_hdr: which of its flags vouch for the checksum. */
-const NEEDS_CSUM = 1,
-  DATA_VALID = 2;
+/** The other flag of struct virtio_net_hdr that vouches for the checksum. */
+const DATA_VALID = 2;
 
 /** Octets that a read may fill: the largest packet there is, and the header before it. */
 const LARGEST_READ = 65_536 + 64;
@@ -147,7 +146,7 @@ export class TunRx implements RxRing {
       gsoSize = 0;
     if (vnet) {
       const bytes = this.memory.bytes;
-      trusted = ((bytes[at] as number) & (NEEDS_CSUM | DATA_VALID)) !== 0 ? 1 : 0;
+      trusted = ((bytes[at] as number) & (VNET_NEEDS_CSUM | DATA_VALID)) !== 0 ? 1 : 0;
       if (bytes[at + 1] !== 0) gsoSize = (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);
       at += VNET_HEADER;
       length -= VNET_HEADER;

@@ -13,13 +13,12 @@ import { createMemory } from "../wire/wasm-memory.js";
 import { type Aio, IOCB_BUFFER, IOCB_CMD_PWRITEV, IOCB_COUNT, IOCB_DATA, IOCB_FD, IOCB_OPCODE, IOCB_WORDS } from "./aio.js";
 import { EAGAIN, EBADF, EBADFD, EINTR, EOPNOTSUPP, type Libc, libc } from "./libc.js";
 import { putAddress, type TunLine, words } from "./tun-line.js";
-import { VNET_HEADER } from "./tun-open.js";
+import { VNET_HEADER, VNET_NEEDS_CSUM } from "./tun-open.js";
 import { checkEnd, checkPiece, MAX_PIECES } from "./tx-queue.js";
 import { OP_WRITEV, RWF_NOWAIT, SQE_ADDRESS, SQE_DATA, SQE_FD, SQE_LENGTH, SQE_OPCODE, SQE_RW_FLAGS, SQE_WORDS, Uring } from "./uring.js";
 
-/** struct virtio_net_hdr: the checksum is to be completed, and what it calls TCP super-segments. */
-const NEEDS_CSUM = 1,
-  GSO_TCPV4 = 1,
+/** What struct virtio_net_hdr calls TCP super-segments. */
+const GSO_TCPV4 = 1,
   GSO_TCPV6 = 4;
 const TCP_CHECKSUM_FIELD = 16;
 
@@ -140,7 +139,7 @@ export class TunTx implements TxRing {
     if (!partialChecksum) return;
     const first = bytes[ip] as number,
       v6 = first >> 4 === 6;
-    bytes[at] = NEEDS_CSUM;
+    bytes[at] = VNET_NEEDS_CSUM;
     bytes[at + 6] = v6 ? 40 : (first & 15) * 4;
     bytes[at + 8] = TCP_CHECKSUM_FIELD;
     if (gsoSize === 0 || this.#textLength <= gsoSize) return;
