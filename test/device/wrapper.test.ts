@@ -6,6 +6,7 @@ import { createPair } from "../../src/device/pair.js";
 import { type Filter, FilterDevice, type Forward, type WrapperOptions } from "../../src/device/wrapper.js";
 import { bytes } from "./contract.js";
 import { isSound, tcpPacket } from "./packets.js";
+import { late } from "../support/late.js";
 import { readAll, sendWhole } from "./whole.js";
 
 const packet = (sequence: number, size = 20): Uint8Array => tcpPacket({ sequence, flags: 0x18, text: bytes(size, sequence) });
@@ -45,6 +46,18 @@ describe("a wrapper", () => {
       [1, 3, 5],
       [1, 3, 5],
     ]);
+  });
+
+  test("submit: what a filter looks at is with the device, since its copy is written over in the next turn; the rest may wait", () => {
+    const handed = (filter: Filter | undefined): number[] => {
+      const { a, b } = createPair({ queue: 10_000, schedule: () => {} });
+      Object.defineProperty(a, "tx", { value: late(a.tx) });
+      const device = new FilterDevice(a, filter, {});
+      sendWhole(device, packet(1));
+      device.tx.submit();
+      return readAll(b).map((f) => sequence(f.bytes));
+    };
+    expect([handed({ outgoing: (frame, forward) => forward(frame) }), handed(undefined)]).toEqual([[1], []]);
   });
 
   test("reads on when a whole batch is dropped, so that 0 means that nothing is there", () => {

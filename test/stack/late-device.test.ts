@@ -1,21 +1,11 @@
 /** A device that reads text after `submit` has returned, as a thread of the kernel's does: text in flight stays what it was. */
 import { describe, expect, test } from "vitest";
 import { PAGE } from "../../src/tcp/pages.js";
-import type { TxRing } from "../../src/wire/frames.js";
 import { ACK, RST, SYN } from "../../src/wire/segment.js";
 import { plainMemory } from "../../src/wire/wasm-memory.js";
+import { late } from "../support/late.js";
 import { Server } from "../support/server.js";
 import { segment } from "../support/raw.js";
-
-/** Nothing is read before `flush`. */
-const late = (tx: TxRing): TxRing => ({
-  memory: tx.memory,
-  begin: () => tx.begin(),
-  text: (memory, offset, length) => tx.text(memory, offset, length),
-  end: (...frame) => tx.end(...frame),
-  submit: () => {},
-  flush: () => tx.flush(),
-});
 
 describe("what a connection leaves in flight when it goes", () => {
   test.each([
